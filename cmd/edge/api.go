@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"edge/engine"
+	"edge/internal/mqttconn"
+	"edge/rules"
+)
+
+// handler answers what /metrics, the health checks and /v1 are asked. It only reads, and only GET.
+func (a *app) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metrics())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", a.serveReady)
+	mux.HandleFunc("GET /v1/config", a.serveConfig)
+	mux.HandleFunc("GET /v1/rules", a.serveRules)
+	return mux
+}
+
+func (a *app) serveConfig(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, a.status.Load())
+}
+
+func (a *app) serveRules(w http.ResponseWriter, _ *http.Request) {
+	list := []rules.RuleStats{}
+	if s := a.running.Load(); s != nil {
+		list = append(list, s.program.Stats()...)
+	}
+	answer(w, http.StatusOK, map[string]any{"rules": list})
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready   bool        `json:"ready"`
+	Reasons []string    `json:"reasons"` // why not
+	Sinks   []sinkState `json:"sinks"`   // those that do not get through; they do not make edge unready
+}
+
+type sinkState struct {
+	Name   string `json:"name"`
+	Queued int    `json:"queued"`
+	Error  string `json:"error"`
+	Down   string `json:"down_for"`
+	// HoldsBack: its queue is full and does not drop, so that the sources wait for it.
+	HoldsBack bool `json:"holds_back"`
+}
+
+func (a *app) serveReady(w http.ResponseWriter, _ *http.Request) {
+	r := a.ready()
+	code := http.StatusOK
+	if !r.Ready {
+		code = http.StatusServiceUnavailable
+	}
+	answer(w, code, r)
+}
+
+func (a *app) ready() readiness {
+	r := readiness{Reasons: []string{}, Sinks: []sinkState{}}
+	s := a.running.Load()
+	switch {
+	case s == nil:
+		r.Reasons = append(r.Reasons, "no rules are loaded yet")
+		return r
+	case a.stop.Load():
+		r.Reasons = append(r.Reasons, "stopping")
+	}
+	stats := a.engine.Stats()
+	for _, e := range s.config.Sources {
+		if why := notReady(s.sources[e.Key].it, stats.Sources[e.Key]); why != "" {
+			r.Reasons = append(r.Reasons, fmt.Sprintf("source %s: %s", e.Key, why))
+		}
+	}
+	for _, e := range s.config.Sinks {
+		one := stats.Sinks[e.Key]
+		full := holdsBack(e.Value.Buffer, one)
+		if one.Up && !full || one.Queued.Messages == 0 {
+			continue
+		}
+		r.Sinks = append(r.Sinks, sinkState{
+			Name: e.Key, Queued: one.Queued.Messages, Error: one.Error,
+			Down: one.DownFor.Round(time.Second).String(), HoldsBack: full,
+		})
+	}
+	r.Ready = len(r.Reasons) == 0
+	return r
+}
+
+// holdsBack says that whoever emits to a queue waits: it blocks, and has no room for one more like those in it.
+func holdsBack(b engine.Buffer, s engine.SinkStats) bool {
+	if b.WhenFull == engine.DropOldest || b.WhenFull == engine.DropNewest || s.Queued.Messages == 0 {
+		return false
+	}
+	bound := b.MaxSize
+	if bound == 0 {
+		bound = 4 << 20
+	}
+	return s.Queued.Bytes+s.Queued.Bytes/int64(s.Queued.Messages) > bound
+}
+
+// connected is what a source that keeps a connection tells of it.
+type connected interface{ Conn() *mqttconn.Conn }
+
+func notReady(source engine.Source, s engine.SourceStats) string {
+	if c, ok := source.(connected); ok {
+		conn := c.Conn()
+		switch err := conn.LastError(); {
+		case !conn.Connected() && err != nil:
+			return "not connected: " + err.Error()
+		case !conn.Connected():
+			return "not connected"
+		case !conn.Subscribed() && err != nil:
+			return "not subscribed: " + err.Error()
+		case !conn.Subscribed():
+			return "not subscribed"
+		}
+	}
+	if !s.Running {
+		return "not running: " + s.Error
+	}
+	return ""
+}
+
+// answer writes v as JSON. HTML is escaped, in case a browser takes it for that after all.
+func answer(w http.ResponseWriter, code int, v any) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(slices.Concat(data, []byte("\n")))
+}

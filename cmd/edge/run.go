@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"edge/internal/strictyaml"
+)
+
+// runOptions are the flags of edge run.
+type runOptions struct {
+	config string
+	rules  string // a folder, or one file
+	stopAt time.Duration
+	level  string // both: "" leaves it to edge.yaml
+	format string
+}
+
+// run runs edge until ctx ends or its time is over. A value on hup has it load the files again. What is
+// wrong with the files comes back as strictyaml.Errors, all of it at once.
+func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writer) error {
+	began := time.Now()
+	a := &app{options: o, level: new(slog.LevelVar)}
+	a.log = o.logger(stderr, a.level)
+	a.status.Store(&status{Files: []string{}})
+	if err := a.start(ctx); err != nil {
+		return err
+	}
+	s := a.running.Load()
+	a.log.Info("edge runs", "version", thisVersion().String(), "config", o.config, "files", len(s.files.rules)+1,
+		"rules", s.program.Rules(), "sources", len(s.sources), "sinks", len(s.sinks), "took", time.Since(began).Round(time.Millisecond))
+	a.follow(ctx, hup)
+
+	a.stop.Store(true)
+	// Not ctx, which has ended: the engine bounds its own stop.
+	a.engine.Stop(context.WithoutCancel(ctx))
+	a.server.close()
+	a.log.Info("edge stopped", "ran", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// follow reloads as the files change, until it is time to stop.
+func (a *app) follow(ctx context.Context, hup <-chan os.Signal) {
+	w := newWatcher(a.paths, a.log)
+	watching, enough := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.run(watching)
+	}()
+	defer func() {
+		enough()
+		<-ended
+	}()
+
+	var over <-chan time.Time // never, without --for
+	if a.options.stopAt > 0 {
+		timer := time.NewTimer(a.options.stopAt)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			a.log.Info("stopping", "why", context.Cause(ctx))
+			return
+		case <-over:
+			a.log.Info("stopping", "why", "the time given by --for is over", "for", a.options.stopAt)
+			return
+		case <-hup:
+			a.log.Info("reloading on SIGHUP")
+			a.reload(ctx, true)
+		case <-w.changed:
+			a.reload(ctx, false)
+		}
+	}
+}
+
+// logger writes as edge.yaml wants it, as far as that can be known before it is checked.
+func (o *runOptions) logger(w io.Writer, level *slog.LevelVar) *slog.Logger {
+	c, _ := parseConfig(strictyaml.Loader{SkipSecrets: true}, readFiles(o.config, o.rules).config)
+	if c == nil {
+		c = defaults()
+	}
+	level.Set(o.logLevel(c))
+	format := o.format
+	if format == "" {
+		format = c.Log.Format
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func (o *runOptions) logLevel(c *Config) slog.Level {
+	if o.level != "" {
+		return slogLevel(o.level)
+	}
+	return slogLevel(c.Log.Level)
+}

@@ -1,0 +1,79 @@
+package engine
+
+import "time"
+
+// An item is a message in a queue.
+type item struct {
+	m    *Message
+	size int64
+	at   time.Duration // when it came
+	seq  uint64        // the how-manieth it was
+
+	tried   bool
+	first   time.Duration // when it was first given to the sink
+	err     error         // of the last try
+	writing bool          // the running Write has it
+	done    bool          // the last Write is done with it
+	line    *line         // where it waits for another try, or behind one that does
+
+	prev, next *item
+}
+
+// cost is what a message takes of a queue's bound: what it holds and about what holds it.
+func cost(m *Message) int64 {
+	size := 128 + len(m.Payload) + len(m.Address) + len(m.ID) + len(m.Key)
+	for _, h := range m.Headers {
+		size += len(h.Name) + len(h.Value)
+	}
+	return int64(size)
+}
+
+// A store holds what came into a queue and was not tried yet, first in, first out. The queue calls it under
+// its lock. It is the seam for a store on disk: such a one may settle a message as soon as it is safe there,
+// and give another that says the same later.
+type store interface {
+	put(*item)
+	// peek returns the oldest without taking it, nil when there is none to be had now.
+	peek() *item
+	take() *item
+	// size is all that was put and not taken.
+	size() (messages int, bytes int64)
+}
+
+// A memory is the store of a queue that has no other.
+type memory struct {
+	first, last *item
+	messages    int
+	bytes       int64
+}
+
+func (s *memory) put(it *item) {
+	it.next = nil
+	if s.last != nil {
+		s.last.next = it
+	} else {
+		s.first = it
+	}
+	s.last = it
+	s.messages++
+	s.bytes += it.size
+}
+
+func (s *memory) peek() *item { return s.first }
+
+func (s *memory) take() *item {
+	it := s.first
+	if it == nil {
+		return nil
+	}
+	s.first = it.next
+	if s.first == nil {
+		s.last = nil
+	}
+	it.next = nil
+	s.messages--
+	s.bytes -= it.size
+	return it
+}
+
+func (s *memory) size() (int, int64) { return s.messages, s.bytes }

@@ -1,0 +1,404 @@
+// Package mqttconn is one MQTT 5 connection that a source and any number of sinks share.
+//
+// It is a client of its own, and a small one, because the promises of edge are made of what client
+// libraries keep to themselves: which connection an acknowledgement belongs to, what the broker sends
+// again after a reconnect, whether an acknowledgement has left before the connection is closed. So the
+// way in (inbound.go) remembers what it was given and settles a redelivery without handing it on again;
+// the way out (outbound.go) keeps the order across a reconnect. Neither polls, and a message costs about
+// three allocations.
+package mqttconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// A Conn keeps one MQTT session alive, over one network connection after another.
+type Conn struct {
+	cfg  Config
+	urls []*url.URL
+	log  *slog.Logger
+
+	receive func(*Delivery) bool
+	topics  topicNames // of the reading goroutine alone
+
+	stop context.CancelFunc
+	done chan struct{} // closed when run has ended
+
+	mu      sync.Mutex // for all below; never held across a call of receive or of the network
+	link    *link      // nil while there is no connection
+	state   state
+	in      inbound
+	out     outbound
+	subs    subscriptions
+	window  int // the Receive Maximum of the next connection
+	lastErr error
+	warned  map[string]bool // what the log has said since the last connection
+	stats   Stats
+}
+
+// The states of a Conn, in their order.
+type state int
+
+const (
+	idle    state = iota // nothing is dialled yet
+	running              //
+	paused               // connected, takes no more messages
+	closing              // says goodbye
+	closed
+)
+
+// Stats is what a Conn counts, and how it is.
+type Stats struct {
+	Connected   bool
+	Subscribed  bool   // connected, and the broker has granted every filter
+	Connects    uint64 // connections made; less one: reconnects
+	Received    uint64 // messages from the broker, of any QoS, redelivered ones too
+	Redelivered uint64 // of these, those the broker has marked as sent before
+	Copies      uint64 // of these, those that came once more for another of our filters, and were left out
+	SessionLost uint64 // how often the broker had forgotten the session
+	Overruns    uint64 // how often the broker sent more than we could take, so that we resumed the session
+	InFlight    int    // QoS 1 and 2 messages received and not settled
+	Publishing  int    // QoS 1 and 2 messages sent and not answered
+	Published   uint64 // messages the broker has accepted
+}
+
+// Errors of Send, beside *ReasonError.
+var (
+	ErrClosed   = errors.New("the mqtt connection is closed")
+	ErrTooLarge = errors.New("the message is larger than the broker accepts")
+)
+
+// A DownError says that there is no connection, and why.
+type DownError struct{ Err error }
+
+func (e *DownError) Error() string {
+	if e.Err == nil {
+		return "not connected to the mqtt broker yet"
+	}
+	return "not connected to the mqtt broker: " + e.Err.Error()
+}
+
+func (e *DownError) Unwrap() error { return e.Err }
+
+// New checks what can be checked without the broker. It dials nothing.
+func New(cfg Config) (*Conn, error) {
+	cfg = cfg.withDefaults()
+	if _, err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if len(cfg.URLs) == 0 {
+		return nil, errors.New("url is missing; write mqtt://host:1883")
+	}
+	c := &Conn{cfg: cfg, done: make(chan struct{}), warned: map[string]bool{}, window: cfg.ReceiveMaximum}
+	for _, s := range cfg.URLs {
+		u, err := ParseURL(s)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.tlsConfig(u); err != nil {
+			return nil, err
+		}
+		c.urls = append(c.urls, u)
+	}
+	c.log = cfg.Log.With("client_id", cfg.ClientID)
+	c.in.init()
+	c.out.init()
+	c.subs.init()
+	return c, nil
+}
+
+// Start connects in the background and stays connected until Close. Each message goes to receive, in the
+// order received, from one goroutine, which also reads pings and acknowledgements: receive must not
+// block. It returns false when it cannot take a message of QoS 1 or 2; then nothing more is read, and the
+// session is resumed a little later, which brings that message again and all after it. receive may be nil.
+//
+// Start is called once; a call after Close does nothing.
+func (c *Conn) Start(receive func(*Delivery) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != idle {
+		return
+	}
+	c.state, c.receive = running, receive
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	go c.run(ctx)
+}
+
+// Pause takes no more messages, of which the broker keeps those of QoS 1 and 2. Acknowledgements and
+// what is published still go out.
+func (c *Conn) Pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = max(c.state, paused)
+}
+
+// Close sends what acknowledgements are due, says goodbye and ends the connection. The broker keeps the
+// session. It returns when all goroutines have ended.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	was := c.state
+	c.state = max(was, closing)
+	switch {
+	case was == idle:
+		c.state = closed
+		close(c.done)
+	case was < closing && c.link != nil:
+		c.link.bye(0)
+		c.link.kick()
+		// A broker that neither reads nor answers is not waited for.
+		timer := time.AfterFunc(2*time.Second, c.stop)
+		defer timer.Stop()
+	case was < closing:
+		c.stop()
+	}
+	c.mu.Unlock()
+	<-c.done
+	return nil
+}
+
+// Connected says whether the broker has accepted us and the connection lives.
+func (c *Conn) Connected() bool { return c.Stats().Connected }
+
+// Subscribed says whether the broker has granted all filters on this connection.
+func (c *Conn) Subscribed() bool { return c.Stats().Subscribed }
+
+// LastError is why there is no connection, or why a filter was not granted; nil when all is well.
+func (c *Conn) LastError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		return c.subs.err
+	}
+	return c.lastErr
+}
+
+// Stats is a snapshot.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Connected = c.link != nil && !c.link.leaving
+	s.Subscribed = s.Connected && c.subs.complete()
+	s.InFlight = c.in.pending
+	s.Publishing = c.out.count()
+	return s
+}
+
+// run is the life of the Conn: connect, serve, wait, again.
+func (c *Conn) run(ctx context.Context) {
+	defer close(c.done)
+	defer c.end()
+	var retry backoff
+	first := 0 // the address that worked last comes first: the session is there
+	for {
+		var err error
+		for i := range c.urls {
+			at := (first + i) % len(c.urls)
+			var l *link
+			if l, err = c.connect(ctx, c.urls[at]); err != nil {
+				c.failed(err)
+				if ctx.Err() != nil {
+					return
+				}
+				continue
+			}
+			first = at
+			up := time.Now()
+			err = c.serve(ctx, l)
+			if time.Since(up) > steady {
+				retry.reset()
+			}
+			break
+		}
+		if c.over() {
+			return
+		}
+		wait := retry.next()
+		if takenOver(err) && retry.takeover() {
+			c.log.Error("the connection is taken away again and again: another client has the same client_id; give each its own", "error", err)
+			wait = longestWait
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// over says whether no more connection is wanted: after Close, and where a successor has taken the
+// session over from a connection that takes no more messages.
+func (c *Conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state >= closing || c.state == paused && takenOver(c.lastErr)
+}
+
+// end answers what waits, for the last time.
+func (c *Conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = closed
+	c.out.failAll(ErrClosed)
+	c.stop()
+}
+
+// connect makes one attempt at one address.
+func (c *Conn) connect(ctx context.Context, u *url.URL) (*link, error) {
+	c.mu.Lock()
+	cfg := c.cfg
+	cfg.ReceiveMaximum = c.window
+	clean := cfg.CleanStart && c.stats.Connects == 0
+	c.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	where := u.Scheme + "://" + u.Host // without the query, which may hold a token
+	nc, err := c.dial(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	l := newLink(nc, &cfg)
+	ack, err := l.shake(ctx, appendConnect(nil, &cfg, clean))
+	if err == nil && ack.code != 0 {
+		err = &ReasonError{"refused the connection", ack.code, ack.reason}
+	}
+	if err != nil {
+		nc.Close()
+		if ctx.Err() == context.DeadlineExceeded {
+			err = fmt.Errorf("no answer within %v", c.cfg.ConnectTimeout)
+		}
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	l.where, l.connack = where, ack
+	return l, nil
+}
+
+// serve runs a connection until it ends, and says why it did.
+func (c *Conn) serve(ctx context.Context, l *link) error {
+	c.up(l)
+	defer context.AfterFunc(ctx, func() { l.nc.Close() })()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		c.write(l)
+	}()
+	err := c.read(l)
+	l.nc.Close()
+	c.down(l, err)
+	<-written
+	return err
+}
+
+// up makes l the connection: the session goes on, or begins anew.
+func (c *Conn) up(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	expected := c.stats.Connects > 0
+	c.stats.Connects++
+	if !l.connack.sessionPresent && expected {
+		c.stats.SessionLost++
+		c.log.Warn("the broker has lost the session; what was sent to it meanwhile may be gone", "broker", l.where)
+	}
+	c.log.Info("connected", "broker", l.where, "session", map[bool]string{true: "resumed", false: "new"}[l.connack.sessionPresent])
+	c.link, c.lastErr = l, nil
+	clear(c.warned)
+	c.in.resume(l.connack.sessionPresent)
+	c.subs.resume(l.connack)
+	c.out.resume(l.connack.sessionPresent)
+	c.pump(l)
+	c.reconcile()
+	if c.state >= closing {
+		l.bye(0)
+	}
+	l.kick()
+}
+
+// down takes l away.
+func (c *Conn) down(l *link, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link, c.lastErr = nil, err
+	if l.overrun {
+		// A broker that keeps to the window would not have come this far had it been smaller.
+		c.window = max(1, min(c.window, c.in.pending)*3/4)
+		c.log.Info("asking for fewer messages at once", "receive_maximum", c.window)
+	} else if time.Since(l.since) > steady {
+		c.window = c.cfg.ReceiveMaximum
+	}
+	c.out.lost(l, &DownError{err}, c.giveUp)
+	l.kick() // the writer sees that it is over
+	if c.state < closing {
+		c.log.Warn("connection lost", "broker", l.where, "error", err)
+	}
+}
+
+// giveUp answers those who have waited too long for a connection.
+func (c *Conn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		c.out.failAll(&DownError{c.lastErr})
+	}
+}
+
+// failed reports an attempt. The log has a line when the reason is a new one, not for each attempt.
+func (c *Conn) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state >= closing {
+		return
+	}
+	level := slog.LevelDebug
+	if !c.warned[err.Error()] {
+		level = slog.LevelWarn
+		c.warned[err.Error()] = true
+	}
+	c.lastErr = err
+	c.log.Log(context.Background(), level, "cannot connect, trying again", "error", err)
+}
+
+// takenOver says whether another client has got the session. Mosquitto, at least up to 2.0.11, tells
+// that to no one but closes the connection.
+func takenOver(err error) bool {
+	var reason *ReasonError
+	return errors.As(err, &reason) && reason.Code == 0x8e || errors.Is(err, errClosed)
+}
+
+// How long to wait before the next attempt.
+const (
+	shortestWait = 250 * time.Millisecond
+	longestWait  = 30 * time.Second
+	steady       = 60 * time.Second // a connection that lived this long was a good one
+)
+
+type backoff struct {
+	wait      time.Duration
+	takeovers []time.Time
+}
+
+func (b *backoff) reset() { b.wait = 0 }
+
+// next doubles from the shortest to the longest, with jitter, so that a fleet does not come back in step.
+func (b *backoff) next() time.Duration {
+	b.wait = min(max(2*b.wait, shortestWait), longestWait)
+	return b.wait/2 + rand.N(b.wait/2)
+}
+
+// takeover notes one and says whether it is the third within half a minute.
+func (b *backoff) takeover() bool {
+	b.takeovers = append(b.takeovers, time.Now())
+	if len(b.takeovers) < 3 {
+		return false
+	}
+	b.takeovers = b.takeovers[len(b.takeovers)-3:]
+	return time.Since(b.takeovers[0]) < 30*time.Second
+}

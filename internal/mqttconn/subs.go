@@ -1,0 +1,320 @@
+package mqttconn
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+)
+
+// subscriptions are the filters that we want and those that the broker has.
+type subscriptions struct {
+	qos    byte
+	wanted []string           // in order, none covered by another
+	have   map[string]bool    // granted in this session
+	asked  map[uint16]request // under way on this connection, by packet id
+	failed map[string]bool    // refused; asked for again at the next tick
+	err    error              // why one was refused
+
+	// By Subscription Identifier, the filters wanted or held; true for one that shares topics with another,
+	// so that a message may come once for each.
+	numbers map[uint32]bool
+	dropped bool            // some were given up since the numbers were made
+	strange map[uint32]bool // identifiers of none of them, looked into already
+	noID    bool            // the broker knows no identifiers
+}
+
+type request struct {
+	filter string
+	add    bool
+}
+
+// How a filter is subscribed to.
+const (
+	subNoLocal   = 1 << 2 // our own messages do not come back
+	subRetainNew = 1 << 4 // retained messages come for a filter that the session did not have
+)
+
+func (s *subscriptions) init() {
+	s.have = map[string]bool{}
+	s.asked = map[uint16]request{}
+	s.failed = map[string]bool{}
+	s.strange = map[uint32]bool{}
+}
+
+// complete says whether the broker has all that is wanted.
+func (s *subscriptions) complete() bool {
+	return !slices.ContainsFunc(s.wanted, func(f string) bool { return !s.have[f] })
+}
+
+// Subscribe replaces the set of topic filters. Without a connection it takes effect with the next one.
+// The difference alone is sent; a filter is given up only when all new ones are granted, so that no
+// message falls between. Of filters that cover each other the widest alone is subscribed to.
+func (c *Conn) Subscribe(filters []string, qos byte) error {
+	var errs []error
+	for _, f := range filters {
+		if err := CheckFilter(f); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wanted := cover(filters)
+	if slices.Equal(wanted, c.subs.wanted) && qos == c.subs.qos {
+		return nil
+	}
+	c.subs.wanted, c.subs.qos, c.subs.err = wanted, qos, nil
+	clear(c.subs.failed)
+	c.index()
+	c.reconcile()
+	return nil
+}
+
+// index finds out which filters share topics. What was counted under the old set says nothing about the
+// new one.
+func (c *Conn) index() {
+	s := &c.subs
+	s.numbers = make(map[uint32]bool, len(s.wanted))
+	type numbered struct {
+		id   uint32
+		base string
+	}
+	var all, wild []numbered
+	add := func(f string) {
+		_, base := splitShare(f)
+		n := numbered{subscriptionID(f), base}
+		if _, known := s.numbers[n.id]; known {
+			return
+		}
+		s.numbers[n.id] = false
+		others := wild // a filter without wildcards shares its topic with none of its like
+		if strings.ContainsAny(base, "+#") {
+			others = all
+			wild = append(wild, n)
+		}
+		for _, o := range others {
+			if overlaps(o.base, base) {
+				s.numbers[n.id], s.numbers[o.id] = true, true
+			}
+		}
+		all = append(all, n)
+	}
+	for _, f := range s.wanted {
+		add(f)
+	}
+	for f := range s.have {
+		add(f)
+	}
+	c.in.copies.clear()
+}
+
+// resume prepares for a new connection.
+func (s *subscriptions) resume(a connack) {
+	clear(s.asked) // whether they were granted is not known: they are asked again
+	clear(s.failed)
+	s.err, s.noID = nil, a.noSubID
+	if !a.sessionPresent {
+		clear(s.have)
+		clear(s.strange)
+	}
+}
+
+// again lets refused filters be asked for once more.
+func (s *subscriptions) again() { clear(s.failed) }
+
+// reconcile asks the broker for what is wanted and not there, and then to drop what is there and not
+// wanted.
+func (c *Conn) reconcile() {
+	l, s := c.link, &c.subs
+	if l == nil || l.leaving {
+		return
+	}
+	asked := map[string]bool{}
+	for _, r := range s.asked {
+		asked[r.filter] = true
+	}
+	keep := map[string]bool{}
+	for _, f := range s.wanted {
+		keep[f] = true
+		if s.failed[f] || s.have[f] || asked[f] {
+			continue
+		}
+		group, _ := splitShare(f)
+		options := s.qos | subRetainNew | subNoLocal
+		if group != "" {
+			options &^= subNoLocal // MQTT forbids it on shared ones
+		}
+		number := subscriptionID(f)
+		if s.noID {
+			number = 0
+		}
+		id := c.newID()
+		s.asked[id] = request{f, true}
+		l.buf = appendSubscribe(l.buf, id, f, number, options)
+	}
+	if s.complete() {
+		for f := range s.have {
+			if !keep[f] && !asked[f] {
+				id := c.newID()
+				s.asked[id] = request{f, false}
+				l.buf = appendUnsubscribe(l.buf, id, f)
+			}
+		}
+	}
+	if len(l.buf) > 0 {
+		l.kick()
+	}
+}
+
+// granted is told of a SUBACK or UNSUBACK.
+func (c *Conn) granted(kind byte, a answer) {
+	s := &c.subs
+	r, known := s.asked[a.id]
+	if !known || r.add != (kind == pktSuback) {
+		return
+	}
+	delete(s.asked, a.id)
+	switch {
+	case !r.add:
+		delete(s.have, r.filter)
+		s.dropped = true
+	case a.code < 0x80:
+		s.have[r.filter] = true
+		if a.code < s.qos {
+			c.log.Warn("the broker grants a lower QoS than asked for", "filter", r.filter, "qos", a.code)
+		}
+	default:
+		s.failed[r.filter] = true
+		err := fmt.Errorf("topic filter %q: %w", r.filter, &ReasonError{"refused the subscription", a.code, a.reason})
+		if s.err == nil || s.err.Error() != err.Error() {
+			c.log.Error("cannot subscribe; what matches does not arrive", "error", err)
+		}
+		s.err = err
+	}
+	if len(s.asked) > 0 {
+		return // what follows looks at all filters, so it is done once for all answers
+	}
+	if s.complete() {
+		s.err = nil
+	}
+	if s.dropped {
+		s.dropped = false
+		c.index()
+	}
+	c.reconcile()
+}
+
+// copies says whether p is a further copy of a message that we have had. A broker sends a message that
+// several of our filters match once for each of them, or once for all: MQTT leaves it the choice. Each
+// filter has its number, and a copy bears the numbers of those that it was sent for. So of the messages
+// of one topic and payload, the nth under one number and the nth under another are one message.
+//
+// This never waits for a copy that may not come and drops none that was not preceded by an equal one; a
+// broker without Subscription Identifiers gives us both.
+func (s *subscriptions) copies(c *Conn, p *publish) bool {
+	several := false
+	for _, id := range p.subIDs {
+		crosses, known := s.numbers[id]
+		several = several || crosses || !known
+		if !known {
+			c.stranger(string(p.topic), id)
+		}
+	}
+	return several && c.in.copies.seen(p, time.Now())
+}
+
+// stranger looks into a number that none of our filters has: it is of a subscription that an earlier run
+// left in the session. If its filter can be found out, we give it up.
+func (c *Conn) stranger(topic string, id uint32) {
+	s := &c.subs
+	if s.strange[id] || len(s.strange) >= 1000 {
+		return
+	}
+	s.strange[id] = true
+	groups := []string{""}
+	for _, f := range s.wanted {
+		if group, _ := splitShare(f); !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	if f, found := guessFilter(topic, id, groups); found {
+		c.log.Info("giving up a subscription of an earlier run", "filter", f)
+		s.have[f] = true
+		c.index()
+		c.reconcile()
+	}
+}
+
+// copies counts, for each of the last messages that came under one of several numbers, how often it came
+// under each.
+type copies struct {
+	seed maphash.Seed
+	by   map[uint64]*tally
+	ring []uint64 // the keys of by, the oldest at at
+	at   int
+}
+
+type tally struct {
+	last      time.Time
+	delivered int
+	numbers   []number
+}
+
+type number struct {
+	id uint32
+	n  int
+}
+
+// Copies of one message come one behind the other; those of retained messages one filter behind the
+// other.
+const (
+	copiesKept = 1024
+	copiesTime = 30 * time.Second
+)
+
+func (c *copies) init(seed maphash.Seed) { c.seed, c.by = seed, map[uint64]*tally{} }
+
+func (c *copies) clear() {
+	clear(c.by)
+	c.ring, c.at = c.ring[:0], 0
+}
+
+func (c *copies) seen(p *publish, now time.Time) bool {
+	key := in64(c.seed, p)
+	t := c.by[key]
+	switch {
+	case t != nil && now.Sub(t.last) > copiesTime:
+		*t = tally{}
+	case t == nil:
+		t = &tally{}
+		c.by[key] = t
+		if len(c.ring) < copiesKept {
+			c.ring = append(c.ring, key)
+		} else {
+			delete(c.by, c.ring[c.at])
+			c.ring[c.at] = key
+			c.at = (c.at + 1) % copiesKept
+		}
+	}
+	t.last = now
+	most := 0
+	for _, id := range p.subIDs {
+		i := slices.IndexFunc(t.numbers, func(n number) bool { return n.id == id })
+		if i < 0 {
+			i = len(t.numbers)
+			t.numbers = append(t.numbers, number{id: id})
+		}
+		t.numbers[i].n++
+		most = max(most, t.numbers[i].n)
+	}
+	if most <= t.delivered {
+		return true
+	}
+	t.delivered = most
+	return false
+}

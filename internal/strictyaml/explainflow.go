@@ -1,0 +1,101 @@
+package strictyaml
+
+import "strings"
+
+// flowMessage goes through a value with {} or [] as YAML does, and stops at what an expression has and YAML
+// has not: a bracket, a brace, a question mark in the middle of a value, text behind a quote or a bracket.
+func flowMessage(v, problem string, secret bool) (message string, offset int, whole bool) {
+	const (
+		start = iota // of a value
+		plain
+		ended // behind a quote or bracket
+	)
+	state, stack := start, ""
+	if v[0] != '{' && v[0] != '[' { // a line inside of what an earlier line opened
+		stack = problem[len(problem)-2 : len(problem)-1]
+	}
+	partial := stack != ""
+	inside := func() string {
+		if strings.HasSuffix(stack, "]") {
+			return "[]"
+		}
+		return "{}"
+	}
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case c == ' ' || c == '\t':
+		case c == '#' && (i == 0 || v[i-1] == ' ' || v[i-1] == '\t' || state == start):
+			if i > 0 && v[i-1] != ' ' && v[i-1] != '\t' {
+				return "the # begins a comment: quote the value that holds it", i, false
+			}
+			i = len(v)
+		case stack == "" && state == ended:
+			if partial { // what an earlier line opened further out is not known
+				return "", 0, false
+			}
+			left := cutComment(v[i:])
+			if c == ']' || c == '}' {
+				return "this bracket closes nothing: remove it, or quote the whole value if it is text", i, true
+			}
+			if secret {
+				return "the value ends at its closing bracket, and something is left over: quote the whole value", i, true
+			}
+			return "the value ends at its closing bracket, and `" + shorten(left) + "` is left over: quote the whole value, " + quoted(cutComment(v)), i, true
+		case c == ',':
+			state = start
+		case c == ':' && (state == ended || i+1 == len(v) || strings.IndexByte(" ,[]{}", v[i+1]) >= 0):
+			state = start
+		case state == start && (c == '"' || c == '\''):
+			end := closing(v[i:])
+			if end < 0 {
+				return "the quote that opens here is not closed on this line", i, false
+			}
+			i += end
+			state = ended
+		case state == start && strings.HasPrefix(v[i:], "{{") && !secret:
+			text := v[i:]
+			if end := strings.LastIndex(text, "}}"); end > 0 {
+				text = text[:end+2]
+				text += plainTail(v[i+end+2:])
+			}
+			return templateMessage(text), i, !partial && balanced(v)
+		case state == start && (c == '{' || c == '['):
+			stack += string(c + 2)
+		case state != start && (c == '{' || c == '[') || c == '?':
+			return "inside " + inside() + " the characters , ? [ ] { } end a value: quote it, or write one key or entry on a line", i, !partial && balanced(v)
+		case c == '}' || c == ']':
+			if stack == "" || stack[len(stack)-1] != c {
+				if partial && stack == "" {
+					return "", 0, false
+				}
+				return "there is no bracket open that this one closes: quote the value if it is text", i, false
+			}
+			stack, state = stack[:len(stack)-1], ended
+		case state == ended:
+			return "inside " + inside() + " a value ends at its closing quote or bracket: quote the whole value", i, !partial && balanced(v)
+		case state == start && strings.IndexByte("!&*|>@`%", c) >= 0:
+			return "inside " + inside() + " a value cannot begin with " + string(c) + ": quote it", i, !partial && balanced(v)
+		default:
+			state = plain
+		}
+	}
+	if !partial && stack != "" {
+		return "the " + v[:1] + " that opens here is never closed, or what follows it is no list of values: close it, or quote the value", 0, false
+	}
+	return "", 0, false
+}
+
+// plainTail is what follows a template in its value.
+func plainTail(s string) string {
+	if end := strings.IndexAny(s, ",}] "); end >= 0 {
+		return s[:end]
+	}
+	return s
+}
+
+// balanced tells whether the brackets of a value end with its line.
+func balanced(v string) bool {
+	u := scan(v)
+	return u.opens == 0 && u.closes == 0
+}

@@ -1,0 +1,406 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+
+	"edge/internal/strictyaml"
+)
+
+// An evaluator is a compiled piece of an expression. Evaluators are shared by lanes and keep nothing.
+type evaluator func(c *scope) (Value, error)
+
+// An expression is compiled: parsed by expr-lang's parser, evaluated by functions that know what null, 64-bit
+// integers and the limits of edge are. See docs/decisions/0001-evaluator.md.
+type expression struct {
+	source  string
+	field   string // where it stands in the rule: "when", "map.x", "route[0].topic"
+	pos     strictyaml.Pos
+	eval    evaluator
+	trusted bool // in a template: it may bring separators
+}
+
+// A mode says what null means to the operators around it.
+type mode uint8
+
+const (
+	strict    mode = iota // an error: map, set, let, key, templates
+	lenient               // false, and counted: when, having, a route's when
+	defaulted             // null: left of ??
+)
+
+// Names tell which names an expression may read.
+type names struct {
+	payload, item, out, key bool
+	lets                    int // how many of the rule's lets
+}
+
+// A compiler turns the expressions of one rule into evaluators.
+type compiler struct {
+	set         *setCompiler
+	lets        []string
+	letReadsKey []bool
+	params      []string
+	out         *shape // what out has, where names.out is set
+
+	names       names
+	mode        mode
+	tree        *tree
+	locals      []string // let x = …; in scope
+	most        int      // locals that one expression of the rule needs
+	inside      int      // predicates around
+	usesPayload bool
+	usesKey     bool
+}
+
+// compile compiles the text of one expression.
+func (k *compiler) compile(source string, m mode, n names) (evaluator, *sourceError) {
+	parsed, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	k.tree, k.mode, k.names = parsed, m, n
+	k.locals, k.inside = k.locals[:0], 0
+	return k.node(parsed.root)
+}
+
+func (k *compiler) nodes(list []ast.Node) ([]evaluator, *sourceError) {
+	out := make([]evaluator, len(list))
+	for i, n := range list {
+		var err *sourceError
+		if out[i], err = k.node(n); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// node compiles one node of the tree.
+func (k *compiler) node(node ast.Node) (evaluator, *sourceError) {
+	at := node.Location().From
+	switch n := node.(type) {
+	case *ast.NilNode:
+		return constant(null), nil
+	case *ast.BoolNode:
+		return constant(boolValue(n.Value)), nil
+	case *ast.IntegerNode:
+		return constant(intValue(int64(n.Value))), nil
+	case *ast.FloatNode:
+		if i, ok := k.tree.integers[at]; ok {
+			return constant(intValue(i)), nil
+		}
+		v, err := floatValue(n.Value)
+		if err != nil {
+			return nil, sourceErrorf(at, "the number is not finite")
+		}
+		return constant(v), nil
+	case *ast.StringNode:
+		return constant(stringValue(n.Value)), nil
+	case *ast.IdentifierNode:
+		return k.identifier(n)
+	case *ast.PointerNode:
+		return k.pointer(n)
+	case *ast.ChainNode:
+		return k.node(n.Node)
+	case *ast.MemberNode:
+		return k.member(n)
+	case *ast.UnaryNode:
+		return k.unary(n)
+	case *ast.BinaryNode:
+		return k.binary(n)
+	case *ast.ConditionalNode:
+		return k.conditional(n)
+	case *ast.CallNode:
+		return k.call(n)
+	case *ast.BuiltinNode:
+		return k.builtin(n)
+	case *ast.SliceNode:
+		return k.slice(n)
+	case *ast.ArrayNode:
+		return k.array(n)
+	case *ast.MapNode:
+		return k.object(n)
+	case *ast.VariableDeclaratorNode:
+		return k.declaration(n)
+	case *ast.SequenceNode:
+		return nil, sourceErrorf(at, "several expressions in one: only the last would count")
+	case *ast.BytesNode:
+		return nil, sourceErrorf(at, "byte strings are not known here, write \"…\"")
+	}
+	return nil, sourceErrorf(at, "%s is not known here", node)
+}
+
+func constant(v Value) evaluator { return func(*scope) (Value, error) { return v, nil } }
+
+// isNull reports a null that mode makes an error, and says what to give otherwise.
+func (c *scope) nullOperand(m mode, what ast.Node, at int) (Value, error) {
+	switch m {
+	case strict:
+		return null, &evalError{Class: MissingField, Message: what.String() + " is missing or null; give a default with ??", at: at}
+	case lenient:
+		c.missing++
+	}
+	return null, nil
+}
+
+func (k *compiler) declaration(n *ast.VariableDeclaratorNode) (evaluator, *sourceError) {
+	if slices.Contains(k.locals, n.Name) || isReserved(n.Name) || slices.Contains(k.lets, n.Name) {
+		return nil, sourceErrorf(n.Location().From, "the name %s is taken", n.Name)
+	}
+	value, err := k.node(n.Value)
+	if err != nil {
+		return nil, err
+	}
+	slot := len(k.locals)
+	k.locals = append(k.locals, n.Name)
+	k.most = max(k.most, len(k.locals))
+	body, err := k.node(n.Expr)
+	k.locals = k.locals[:slot]
+	if err != nil {
+		return nil, err
+	}
+	return func(c *scope) (Value, error) {
+		v, err := value(c)
+		if err != nil {
+			return null, err
+		}
+		c.locals[slot] = v
+		return body(c)
+	}, nil
+}
+
+// identifier compiles a name that stands alone.
+func (k *compiler) identifier(n *ast.IdentifierNode) (evaluator, *sourceError) {
+	if slot := slices.Index(k.locals, n.Value); slot >= 0 {
+		return func(c *scope) (Value, error) { return c.locals[slot], nil }, nil
+	}
+	return k.root(n.Value, nil, n.Location().From)
+}
+
+// member compiles a.b, a["b"], a[1] and a[b].
+func (k *compiler) member(n *ast.MemberNode) (evaluator, *sourceError) {
+	if root, path := pathOf(n); root != nil && !slices.Contains(k.locals, root.Value) {
+		return k.root(root.Value, path, root.Location().From)
+	}
+	base, err := k.node(n.Node)
+	if err != nil {
+		return nil, err
+	}
+	at := n.Location().From
+	switch property := n.Property.(type) {
+	case *ast.StringNode:
+		name := property.Value
+		return func(c *scope) (Value, error) {
+			v, err := base(c)
+			if err != nil {
+				return null, err
+			}
+			v, err = v.member(name)
+			return v, locate(err, at)
+		}, nil
+	case *ast.IntegerNode:
+		i := int64(property.Value)
+		return func(c *scope) (Value, error) {
+			v, err := base(c)
+			if err != nil {
+				return null, err
+			}
+			v, err = v.index(i)
+			return v, locate(err, at)
+		}, nil
+	}
+	property, err := k.node(n.Property)
+	if err != nil {
+		return nil, err
+	}
+	return func(c *scope) (Value, error) {
+		v, err := base(c)
+		if err != nil {
+			return null, err
+		}
+		p, err := property(c)
+		if err != nil || v.isNull() || p.isNull() {
+			return null, err
+		}
+		if i, ok := p.whole(); ok {
+			v, err = v.index(i)
+		} else if p.isString() {
+			v, err = v.member(p.string())
+		} else {
+			err = fail(WrongType, "%s is no index", p.typeName())
+		}
+		return v, locate(err, at)
+	}, nil
+}
+
+// pathOf takes a.b.c apart, if it is nothing but names.
+func pathOf(node ast.Node) (*ast.IdentifierNode, []string) {
+	switch n := node.(type) {
+	case *ast.IdentifierNode:
+		return n, nil
+	case *ast.ChainNode:
+		return pathOf(n.Node)
+	case *ast.MemberNode:
+		name, ok := n.Property.(*ast.StringNode)
+		if !ok {
+			return nil, nil
+		}
+		root, path := pathOf(n.Node)
+		if root == nil {
+			return nil, nil
+		}
+		return root, append(path, name.Value)
+	}
+	return nil, nil
+}
+
+// root compiles a reference that begins with one of the names that every rule knows.
+func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceError) {
+	switch name {
+	case "payload":
+		if !k.names.payload {
+			return nil, sourceErrorf(at, "payload cannot be read here")
+		}
+		k.usesPayload = true
+		slot := k.set.field(path)
+		return func(c *scope) (Value, error) { return scanned(&c.slots[slot]), nil }, nil
+	case "params":
+		return k.param(path, at)
+	case "topic":
+		return members(func(c *scope) (Value, error) { return stringValue(c.message.Topic), nil }, path), nil
+	case "key":
+		if !k.names.key {
+			return nil, sourceErrorf(at, "key cannot be read here")
+		}
+		k.usesKey = true
+		return members((*scope).keyValue, path), nil
+	case "item":
+		if !k.names.item {
+			return nil, sourceErrorf(at, "item is an element of split:, and this rule has no split")
+		}
+		return members(func(c *scope) (Value, error) { return c.item, nil }, path), nil
+	case "meta":
+		return metaField(path, at)
+	case "out":
+		if !k.names.out {
+			return nil, sourceErrorf(at, "out is the result of map: or set:, which is not there yet")
+		}
+		return k.outField(path, at)
+	}
+	if i := slices.Index(k.lets, name); i >= 0 {
+		if i >= k.names.lets {
+			return nil, sourceErrorf(at, "the let %s stands below; a let may use those above it", name)
+		}
+		if k.letReadsKey[i] {
+			if !k.names.key {
+				return nil, sourceErrorf(at, "the let %s reads key, so it cannot be read here", name)
+			}
+			k.usesKey = true
+		}
+		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
+	}
+	return nil, k.unknown(name, at)
+}
+
+// members reads a path below a value.
+func members(base evaluator, path []string) evaluator {
+	for _, name := range path {
+		inner := base
+		base = func(c *scope) (Value, error) {
+			v, err := inner(c)
+			if err != nil {
+				return null, err
+			}
+			return v.member(name)
+		}
+	}
+	return base
+}
+
+// let gives one of the rule's lets, computed when it is first read.
+func (c *scope) let(i int) (Value, error) {
+	l := &c.lets[i]
+	if l.state == notYet {
+		l.state = known
+		l.value, l.err = c.nested(c.rule.lets[i])
+	}
+	return l.value, l.err
+}
+
+// keyValue gives the key of the message.
+func (c *scope) keyValue() (Value, error) {
+	if c.key.state == known {
+		return c.key.value, c.key.err
+	}
+	c.key.state = known
+	if c.rule.key == nil {
+		c.key.value = stringValue(c.message.Topic)
+		return c.key.value, nil
+	}
+	v, err := c.nested(c.rule.key)
+	if err == nil {
+		switch v.kind {
+		case Null:
+			err = &failure{err: fail(NullKey, "the key is missing or null"), expression: c.rule.key}
+		case Object, Array, Boxed:
+			err = &failure{err: fail(NullKey, "the key is %s; it must be text, a number or a boolean", v.typeName()), expression: c.rule.key}
+		}
+	}
+	c.key.value, c.key.err = v, err
+	return v, err
+}
+
+// nested evaluates another expression of the rule from within one: it has locals and loops of its own, and
+// draws on the same budget.
+func (c *scope) nested(e *expression) (Value, error) {
+	locals, loops := c.locals, c.loops
+	if len(locals) > 0 {
+		c.locals = make([]Value, len(locals))
+	}
+	c.loops = nil
+	v, err := e.eval(c)
+	c.locals, c.loops = locals, loops
+	return v, failed(err, e)
+}
+
+func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
+	if len(path) == 0 {
+		return nil, sourceErrorf(at, "params is not a value; write params.NAME with a {NAME} of the rule's topic")
+	}
+	i := slices.Index(k.params, path[0])
+	if i < 0 {
+		hint := strictyaml.Suggest(path[0], k.params)
+		switch {
+		case hint != "":
+			return nil, sourceErrorf(at, "unknown param %s, did you mean params.%s?", path[0], hint)
+		case len(k.params) == 0:
+			return nil, sourceErrorf(at, "unknown param %s: the rule's topic has no {%s}", path[0], path[0])
+		}
+		return nil, sourceErrorf(at, "unknown param %s; the topic has %s", path[0], strings.Join(k.params, ", "))
+	}
+	return members(func(c *scope) (Value, error) { return stringValue(c.params[i]), nil }, path[1:]), nil
+}
+
+// standardNames are the top-level names of expressions.
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item"}
+
+// laterNames are reserved for what rules will know.
+var laterNames = []string{"state", "window", "last", "absent", "lag"}
+
+func isReserved(name string) bool {
+	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || functionNamed(name) != nil ||
+		geoFunctionNamed(name) || isPredicate(name) || isAggregate(name)
+}
+
+func (k *compiler) unknown(name string, at int) *sourceError {
+	candidates := append(append(slices.Clone(standardNames), k.lets...), k.locals...)
+	if functionNamed(name) != nil {
+		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
+	}
+	if hint := strictyaml.Suggest(name, candidates); hint != "" {
+		return sourceErrorf(at, "unknown name %s, did you mean %s?", name, hint)
+	}
+	return sourceErrorf(at, "unknown name %s; text needs quotes: \"%s\", a field of the message is payload.%s", name, name, name)
+}

@@ -1,0 +1,289 @@
+package rules
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/expr-lang/expr/ast"
+
+	"edge/internal/jsonscan"
+	"edge/rules/geo"
+)
+
+// geoFunctionNames are the functions over coordinates.
+var geoFunctionNames = []string{"transform", "transform_pose", "transform_vector"}
+
+func geoFunctionNamed(name string) bool { return slices.Contains(geoFunctionNames, name) }
+
+// A mover applies a transform to what a message holds.
+type mover func(t *geo.Transform, v Value) (Value, error)
+
+var movers = map[string]mover{
+	"transform": func(t *geo.Transform, v Value) (Value, error) {
+		p, err := pointOf(v)
+		if err != nil {
+			return null, err
+		}
+		p, err = t.Point(p)
+		return boxed(p), err
+	},
+	"transform_vector": func(t *geo.Transform, v Value) (Value, error) {
+		p, err := pointOf(v)
+		if err != nil {
+			return null, err
+		}
+		p, err = t.Vector(p)
+		return boxed(p), err
+	},
+	"transform_pose": func(t *geo.Transform, v Value) (Value, error) {
+		p, err := poseOf(v)
+		if err != nil {
+			return null, err
+		}
+		p, err = t.Pose(p)
+		return boxed(p), err
+	},
+}
+
+// geoFunction compiles a call of transform and its likes. Frames that are written as text are looked up once,
+// at load, so that a wrong name is an error of the file.
+func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evaluator, *sourceError) {
+	if len(arguments) != 3 {
+		return nil, sourceErrorf(at, "%s takes 3 arguments (what, from, to), not %d", name, len(arguments))
+	}
+	move := movers[name]
+	what, err := k.node(arguments[0])
+	if err != nil {
+		return nil, err
+	}
+	frames := k.set.frames
+	fixed := true
+	for _, argument := range arguments[1:] {
+		frame, ok := argument.(*ast.StringNode)
+		if !ok {
+			fixed = false
+			continue
+		}
+		if !frames.Has(frame.Value) {
+			_, wrong := frames.Between(frame.Value, frame.Value)
+			return nil, sourceErrorf(argument.Location().From, "%s", wrong)
+		}
+	}
+	m, whatNode := k.mode, arguments[0]
+	if fixed {
+		way, wrong := frames.Between(arguments[1].(*ast.StringNode).Value, arguments[2].(*ast.StringNode).Value)
+		if wrong != nil {
+			return nil, sourceErrorf(at, "%s", wrong)
+		}
+		return func(c *scope) (Value, error) {
+			v, err := what(c)
+			if err != nil {
+				return null, err
+			}
+			if v.isNull() {
+				return c.nullOperand(m, whatNode, at)
+			}
+			v, err = move(way, v)
+			return v, locate(geoError(name, err), at)
+		}, nil
+	}
+	f := &function{name: name, call: func(_ *scope, args []Value) (Value, error) {
+		if !args[1].isString() || !args[2].isString() {
+			return null, fail(WrongType, "%s: the names of frames are text", name)
+		}
+		way, err := frames.Between(args[1].string(), args[2].string())
+		if err != nil {
+			return null, geoError(name, err)
+		}
+		v, err := move(way, args[0])
+		return v, geoError(name, err)
+	}}
+	return k.apply(f, arguments, at)
+}
+
+// geoError gives an error of package geo its class.
+func geoError(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var wrong *geo.Error
+	if errors.As(err, &wrong) {
+		return fail(Class(wrong.Class), "%s: %s", name, wrong.Message)
+	}
+	if known, ok := err.(*evalError); ok {
+		known.Message = name + ": " + known.Message
+	}
+	return err
+}
+
+// coordinate reads one number of a point.
+func coordinate(v Value, name string) (float64, error) {
+	switch v.kind {
+	case Int, Float:
+		f, _ := v.number()
+		return f, nil
+	case Null:
+		return 0, fail(MissingField, "there is no %q", name)
+	}
+	return 0, fail(WrongType, "%s is %s %s, not a number", name, v.typeName(), v.show())
+}
+
+// pointOf reads a point from {x, y[, z]}, {lon, lat[, h]} or [a, b[, c]].
+func pointOf(v Value) (geo.Point, error) {
+	switch v.kind {
+	case Object:
+		return pointOfObject(v)
+	case Array:
+		return pointOfList(v, jsonscan.Len(bytesOf(v.text)))
+	case Boxed:
+		switch p := v.ref.(type) {
+		case geo.Point:
+			return p, nil
+		case geo.Pose:
+			return p.Point, nil
+		case []any:
+			return pointOfList(v, len(p))
+		case map[string]any:
+			return pointOfObject(v)
+		}
+	}
+	return geo.Point{}, fail(WrongType, "%s is no point; a point is {x, y}, {x, y, z}, [x, y] or [x, y, z]", v.typeName())
+}
+
+func pointOfList(v Value, n int) (geo.Point, error) {
+	if n != 2 && n != 3 {
+		return geo.Point{}, fail(WrongType, "a list of %d is no point; a point has 2 or 3 numbers", n)
+	}
+	p := geo.Point{Shape: geo.Array2}
+	targets := [...]*float64{&p.X, &p.Y, &p.Z}
+	for i := range n {
+		element, err := v.index(int64(i))
+		if err != nil {
+			return p, err
+		}
+		if *targets[i], err = coordinate(element, [...]string{"[0]", "[1]", "[2]"}[i]); err != nil {
+			return p, err
+		}
+	}
+	if n == 3 {
+		p.Shape = geo.Array3
+	}
+	return p, nil
+}
+
+func pointOfObject(v Value) (geo.Point, error) {
+	var at [6]Value
+	readMembers(v, pointNames[:], at[:])
+	x, y, z := at[0], at[1], at[2]
+	names, shape := [...]string{"x", "y", "z"}, geo.XY
+	if x.isNull() && y.isNull() && (!at[3].isNull() || !at[4].isNull()) {
+		x, y, z = at[3], at[4], at[5]
+		names, shape = [...]string{"lon", "lat", "h"}, geo.LonLat
+	}
+	p := geo.Point{Shape: shape}
+	var err error
+	if p.X, err = coordinate(x, names[0]); err != nil {
+		return p, err
+	}
+	if p.Y, err = coordinate(y, names[1]); err != nil {
+		return p, err
+	}
+	if !z.isNull() {
+		p.Shape++ // the same with a third coordinate
+		if p.Z, err = coordinate(z, names[2]); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+var pointNames = [...]string{"x", "y", "z", "lon", "lat", "h"}
+
+// readMembers reads several members of an object in one pass.
+func readMembers(v Value, names []string, into []Value) {
+	if v.kind == Object {
+		jsonscan.EachKey(bytesOf(v.text), func(key string, _ []byte, s jsonscan.Value) bool {
+			if i := slices.Index(names, key); i >= 0 {
+				into[i] = scanned(&s)
+			}
+			return true
+		})
+		return
+	}
+	for i, name := range names {
+		into[i], _ = v.member(name)
+	}
+}
+
+func poseOf(v Value) (geo.Pose, error) {
+	if v.kind == Boxed {
+		switch p := v.ref.(type) {
+		case geo.Pose:
+			return p, nil
+		case geo.Point:
+			return geo.Pose{Point: p}, nil
+		}
+	}
+	p, err := pointOf(v)
+	pose := geo.Pose{Point: p}
+	if err != nil {
+		return pose, err
+	}
+	if v.kind == Array {
+		return pose, nil
+	}
+	if list, ok := v.ref.([]any); ok && list != nil {
+		return pose, nil
+	}
+	var turn [2]Value
+	readMembers(v, []string{"yaw", "quaternion"}, turn[:])
+	if !turn[0].isNull() {
+		pose.HasYaw = true
+		if pose.Yaw, err = coordinate(turn[0], "yaw"); err != nil {
+			return pose, err
+		}
+	}
+	if !turn[1].isNull() {
+		pose.HasQuaternion = true
+		for i := range pose.Quaternion {
+			element, err := turn[1].index(int64(i))
+			if err == nil {
+				pose.Quaternion[i], err = coordinate(element, "quaternion")
+			}
+			if err != nil {
+				return pose, err
+			}
+		}
+	}
+	return pose, nil
+}
+
+// pointMember reads p.x and its likes.
+func pointMember(p geo.Point, name string) (Value, error) {
+	geographic := p.Shape == geo.LonLat || p.Shape == geo.LonLatH
+	switch name {
+	case "x", "lon":
+		if (name == "lon") == geographic {
+			return floatValue(p.X)
+		}
+	case "y", "lat":
+		if (name == "lat") == geographic {
+			return floatValue(p.Y)
+		}
+	case "z", "h":
+		if (name == "h") == geographic && !p.Shape.Flat() {
+			return floatValue(p.Z)
+		}
+	}
+	return null, nil
+}
+
+func poseMember(p geo.Pose, name string) (Value, error) {
+	switch {
+	case name == "yaw" && p.HasYaw:
+		return floatValue(p.Yaw)
+	case name == "quaternion" && p.HasQuaternion:
+		return boxed([]any{p.Quaternion[0], p.Quaternion[1], p.Quaternion[2], p.Quaternion[3]}), nil
+	}
+	return pointMember(p.Point, name)
+}

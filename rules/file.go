@@ -1,0 +1,153 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"edge/internal/strictyaml"
+)
+
+// What a rule file holds, as it is written. See docs/rules.md.
+type fileSpec struct {
+	Frames strictyaml.Map[frameSpec] `yaml:"frames"`
+	Rules  strictyaml.Map[ruleSpec]  `yaml:"rules"`
+	Tests  []testSpec                `yaml:"tests"`
+}
+
+type ruleSpec struct {
+	Description string                           `yaml:"description"`
+	Enabled     *bool                            `yaml:"enabled"`
+	Mode        *strictyaml.Text                 `yaml:"mode"`
+	Source      strictyaml.List[strictyaml.Text] `yaml:"source"`
+	Topic       *strictyaml.Text                 `yaml:"topic"`
+	Split       *strictyaml.Text                 `yaml:"split"`
+	When        *strictyaml.Text                 `yaml:"when"`
+	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
+	Key         *strictyaml.Text                 `yaml:"key"`
+	Map         *block                           `yaml:"map"`
+	Set         *block                           `yaml:"set"`
+	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`
+	ID          *strictyaml.Text                 `yaml:"id"`
+	Headers     strictyaml.Map[strictyaml.Text]  `yaml:"headers"`
+	Match       *strictyaml.Text                 `yaml:"match"`
+	Route       []routeSpec                      `yaml:"route"`
+	OnError     *onErrorSpec                     `yaml:"on_error"`
+}
+
+// readable drops the texts of lists that were reported as wrong, so that nothing else is said of them.
+func (r *ruleSpec) readable() {
+	readable := func(list *strictyaml.List[strictyaml.Text]) {
+		*list = slices.DeleteFunc(*list, func(t strictyaml.Text) bool { return t.Node == nil })
+	}
+	readable(&r.Source)
+	readable(&r.Remove)
+	for i := range r.Route {
+		readable(&r.Route[i].To)
+	}
+	if r.OnError != nil {
+		readable(&r.OnError.To)
+	}
+	for _, t := range [...]**strictyaml.Text{&r.Mode, &r.Topic, &r.Match} {
+		if *t != nil && (*t).Node == nil {
+			*t = nil
+		}
+	}
+}
+
+type routeSpec struct {
+	When    *strictyaml.Text                 `yaml:"when"`
+	To      strictyaml.List[strictyaml.Text] `yaml:"to,required"`
+	Topic   *strictyaml.Text                 `yaml:"topic"`
+	Subject *strictyaml.Text                 `yaml:"subject"`
+	Path    *strictyaml.Text                 `yaml:"path"`
+	Payload *strictyaml.Text                 `yaml:"payload"`
+	Headers strictyaml.Map[strictyaml.Text]  `yaml:"headers"`
+}
+
+type onErrorSpec struct {
+	To      strictyaml.List[strictyaml.Text] `yaml:"to,required"`
+	Topic   *strictyaml.Text                 `yaml:"topic"`
+	Subject *strictyaml.Text                 `yaml:"subject"`
+	Path    *strictyaml.Text                 `yaml:"path"`
+}
+
+// A block is the fields of map or set, whose values are expressions, literals, or blocks and lists of these.
+type block struct {
+	pos    strictyaml.Pos
+	fields strictyaml.Map[*yaml.Node]
+}
+
+func (b *block) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
+	b.pos = strictyaml.PosOf(file, n)
+	l.Decode(file, n, &b.fields, errs)
+}
+
+type frameSpec struct {
+	pos         map[string]strictyaml.Pos
+	Parent      string        `yaml:"parent"`
+	Translation []float64     `yaml:"translation"`
+	Rotation    *rotationSpec `yaml:"rotation"`
+	Scale       *float64      `yaml:"scale"`
+	Matrix      []float64     `yaml:"matrix"`
+	Direction   string        `yaml:"direction"`
+	Axes        []string      `yaml:"axes"`
+}
+
+// Validate keeps the places of the keys: what is wrong with a frame shows only among all frames.
+func (f *frameSpec) Validate(pos func(key string) strictyaml.Pos, _ *strictyaml.Errors) {
+	f.pos = map[string]strictyaml.Pos{}
+	for _, key := range [...]string{"", "parent", "translation", "rotation", "scale", "matrix", "direction", "axes"} {
+		f.pos[key] = pos(key)
+	}
+}
+
+type rotationSpec struct {
+	YawDeg     *float64  `yaml:"yaw_deg"`
+	Yaw        *float64  `yaml:"yaw"`
+	RPYDeg     []float64 `yaml:"rpy_deg"`
+	Quaternion []float64 `yaml:"quaternion"`
+}
+
+// A testSpec is one test of a rule file.
+type testSpec struct {
+	Name    strictyaml.Text  `yaml:"name,required"`
+	Rule    *strictyaml.Text `yaml:"rule"`
+	Input   []inputSpec      `yaml:"input,required"`
+	Until   *time.Duration   `yaml:"until"`
+	Expect  []expectSpec     `yaml:"expect"`
+	Nothing *bool            `yaml:"nothing"`
+	Errors  []errorSpec      `yaml:"errors"`
+	Tables  *yaml.Node       `yaml:"tables"`
+}
+
+type inputSpec struct {
+	At            time.Duration    `yaml:"at"`
+	Source        *strictyaml.Text `yaml:"source"`
+	Topic         *strictyaml.Text `yaml:"topic"`
+	Payload       *yaml.Node       `yaml:"payload"`
+	PayloadBase64 *string          `yaml:"payload_base64"`
+	File          *string          `yaml:"file,path"`
+	Meta          *yaml.Node       `yaml:"meta"`
+}
+
+type expectSpec struct {
+	At       *time.Duration   `yaml:"at"`
+	Sink     *strictyaml.Text `yaml:"sink"`
+	Topic    *string          `yaml:"topic"`
+	Subject  *string          `yaml:"subject"`
+	Path     *string          `yaml:"path"`
+	Payload  *yaml.Node       `yaml:"payload"`
+	Contains *yaml.Node       `yaml:"contains"`
+	Headers  *yaml.Node       `yaml:"headers"`
+	ID       *string          `yaml:"id"`
+	Count    *int             `yaml:"count"`
+	Nothing  *bool            `yaml:"nothing"`
+	Errors   []errorSpec      `yaml:"errors"`
+}
+
+type errorSpec struct {
+	Class string  `yaml:"class,required"`
+	Field *string `yaml:"field"`
+}

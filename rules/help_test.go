@@ -1,0 +1,88 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/engine"
+)
+
+// testEnv is an edge.yaml with a sink of each kind.
+var testEnv = Env{
+	Sources: map[string]SourceInfo{"in": {Topics: []string{"hospital/#"}}, "bare": {}},
+	Sinks: map[string]SinkInfo{
+		"mq": {AddressKey: "topic"}, "nats": {AddressKey: "subject", UsesID: true}, "http": {AddressKey: "path", UsesID: true},
+		"dead": {}, "dead2": {},
+	},
+}
+
+func load(t testing.TB, text string) *Program {
+	t.Helper()
+	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, testEnv)
+	if err := errs.Err(); err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	return p
+}
+
+// A record is what a rule emitted.
+type record struct {
+	sink string
+	*engine.Message
+}
+
+// String gives sink, address and payload, as tests compare them.
+func (r record) String() string {
+	s := r.sink
+	if r.Address != "" {
+		s += " " + r.Address
+	}
+	return s + " " + string(r.Payload)
+}
+
+// handle runs a program on one message and settles everything as delivered.
+func handle(t testing.TB, p *Program, topic, payload string) []record {
+	t.Helper()
+	var got []record
+	settled := false
+	m := &engine.Message{Topic: topic, Key: topic, Payload: []byte(payload), Received: time.UnixMilli(1700000000000), Meta: &engine.Meta{Source: "in", QoS: 1}}
+	m.Receive(func(*engine.Message, engine.Outcome) { settled = true })
+	p.Lane().Process(m.Received, m, func(sink string, out *engine.Message) { got = append(got, record{sink, out}) })
+	m.Done()
+	for _, r := range got {
+		r.Done()
+	}
+	if !settled {
+		t.Errorf("%s %s was not settled", topic, payload)
+	}
+	return got
+}
+
+func expect(t testing.TB, got []record, want ...string) {
+	t.Helper()
+	var texts []string
+	for _, r := range got {
+		texts = append(texts, r.String())
+	}
+	if !slices.Equal(texts, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(texts, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// balance checks that the books of all rules add up, and gives those of one as text.
+func balance(t testing.TB, p *Program, name string) string {
+	t.Helper()
+	text := ""
+	for _, s := range p.Stats() {
+		if s.InFlight != 0 {
+			t.Errorf("rule %s: %d in flight", s.Name, s.InFlight)
+		}
+		if s.Name == name {
+			text = fmt.Sprintf("in %d delivered %d filtered %d error %d dropped %d shadow %d missing %d %v", s.In, s.Delivered, s.Filtered, s.Error, s.Dropped, s.Shadow, s.Missing, s.Errors)
+		}
+	}
+	return text
+}

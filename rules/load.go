@@ -1,0 +1,209 @@
+package rules
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"edge/internal/jsonscan"
+	"edge/internal/strictyaml"
+	"edge/rules/geo"
+)
+
+// A File is a rule file. Name is shown in errors, and relative paths inside are relative to its folder.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// SourceInfo is what rules need to know of a source.
+type SourceInfo struct {
+	Topics []string // of the source, for rules that have none
+}
+
+// SinkInfo is what rules need to know of a sink.
+type SinkInfo struct {
+	AddressKey string // of a route: "topic", "subject", "path", or "" for none
+	UsesID     bool
+}
+
+// Env is what a set of rules is loaded into.
+type Env struct {
+	Sources map[string]SourceInfo // nil: edge.yaml is not known, and names of sources and sinks are not checked
+	Sinks   map[string]SinkInfo
+	Payload int // bytes of the largest payload; 0: 1 MiB
+	Depth   int // of the deepest payload; 0: 64
+	Getenv  func(string) (string, bool)
+	Log     *slog.Logger
+	// Previous is the program that runs: the books of rules that keep their name go on.
+	Previous *Program
+}
+
+const (
+	defaultPayload = 1 << 20
+	defaultDepth   = 64
+)
+
+// A setCompiler compiles all files of a set.
+type setCompiler struct {
+	env     Env
+	errs    *strictyaml.Errors
+	program *Program
+	frames  *geo.Frames
+	fields  map[string]int // of the payload, by path
+	paths   [][]string
+	named   map[string]strictyaml.Pos // rules
+	lines   []string                  // of the file that is compiled
+}
+
+// Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
+func Load(files []File, env Env) (*Program, strictyaml.Errors) {
+	var errs strictyaml.Errors
+	s := newSetCompiler(env, &errs)
+	specs := s.decode(files)
+	s.loadFrames(specs)
+	for i := range specs {
+		s.lines = strings.Split(string(specs[i].file.Data), "\n")
+		for _, entry := range specs[i].spec.Rules {
+			s.addRule(entry)
+		}
+	}
+	for i := range specs {
+		s.checkTests(specs[i])
+	}
+	s.finish()
+	if len(files) == 0 {
+		errs.Add(strictyaml.Pos{}, "there are no rule files")
+	}
+	errs.Sort()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return s.program, nil
+}
+
+func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}}
+	if p.payload == 0 {
+		p.payload = defaultPayload
+	}
+	if p.depth == 0 {
+		p.depth = defaultDepth
+	}
+	if p.logger == nil {
+		p.logger = slog.New(slog.DiscardHandler)
+	}
+	if env.Previous != nil {
+		p.run, p.lanes = env.Previous.run, env.Previous.lanes
+	} else {
+		p.run, p.lanes = newRunID(), new(atomic.Int64)
+	}
+	return &setCompiler{env: env, errs: errs, program: p, fields: map[string]int{}, named: map[string]strictyaml.Pos{}}
+}
+
+type loaded struct {
+	file File
+	spec fileSpec
+}
+
+// decode reads all files, in the order of their names.
+func (s *setCompiler) decode(files []File) []loaded {
+	files = slices.Clone(files)
+	slices.SortStableFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	loader := &strictyaml.Loader{Env: s.env.Getenv}
+	specs := make([]loaded, 0, len(files))
+	for _, file := range files {
+		l := loaded{file: file}
+		if root := loader.Parse(file.Name, file.Data, s.errs); root != nil {
+			loader.Decode(file.Name, root, &l.spec, s.errs)
+		}
+		specs = append(specs, l)
+	}
+	return specs
+}
+
+// loadFrames makes one forest of the frames of all files.
+func (s *setCompiler) loadFrames(specs []loaded) {
+	var frames []geo.FrameSpec
+	at := map[string]frameSpec{}
+	first := map[string]strictyaml.Pos{}
+	for _, l := range specs {
+		for _, entry := range l.spec.Frames {
+			if other, twice := first[entry.Key]; twice {
+				s.errs.Add(entry.Pos, "frame %q is defined twice, first at %s", entry.Key, other)
+				continue
+			}
+			first[entry.Key] = entry.Pos
+			f := entry.Value
+			at[entry.Key] = f
+			spec := geo.FrameSpec{Name: entry.Key, Parent: f.Parent, Translation: f.Translation, Scale: f.Scale, Matrix: f.Matrix, Direction: f.Direction, Axes: f.Axes}
+			if r := f.Rotation; r != nil {
+				spec.Rotation = &geo.RotationSpec{YawDeg: r.YawDeg, Yaw: r.Yaw, RPYDeg: r.RPYDeg, Quaternion: r.Quaternion}
+			}
+			frames = append(frames, spec)
+		}
+	}
+	var problems []geo.Problem
+	s.frames, problems = geo.NewFrames(frames)
+	for _, problem := range problems {
+		pos, ok := at[problem.Frame].pos[problem.Key]
+		if !ok {
+			pos = first[problem.Frame]
+		}
+		s.errs.Add(pos, "frame %q: %s", problem.Frame, problem.Message)
+	}
+	if s.frames == nil { // broken ones are reported above; rules are checked against none
+		s.frames, _ = geo.NewFrames(nil)
+	}
+}
+
+// field gives the slot of a path of the payload.
+func (s *setCompiler) field(path []string) int {
+	name := strings.Join(path, "\x00")
+	if len(path) == 0 {
+		name = "\x00"
+	}
+	slot, ok := s.fields[name]
+	if !ok {
+		slot = len(s.paths)
+		s.fields[name] = slot
+		s.paths = append(s.paths, slices.Clone(path))
+	}
+	return slot
+}
+
+// finish joins the rules into a program.
+func (s *setCompiler) finish() {
+	p := s.program
+	p.plan, p.fields = jsonscan.NewPlan(s.paths), len(s.paths)
+	for name, source := range s.env.Sources {
+		for _, topic := range source.Topics {
+			if pattern, err := parsePattern(topic); err == nil {
+				p.defaults[name] = append(p.defaults[name], pattern)
+			}
+		}
+	}
+	books := map[string]*book{}
+	if s.env.Previous != nil {
+		for _, r := range s.env.Previous.rules {
+			books[r.name] = r.book
+		}
+	}
+	for i, r := range p.rules {
+		if r.book = books[r.name]; r.book == nil {
+			r.book = &book{}
+		}
+		if !r.enabled {
+			continue
+		}
+		for _, source := range r.sources {
+			if p.sources[source] == nil {
+				p.sources[source] = &trie{}
+			}
+			for _, pattern := range r.patternsOf(source) {
+				p.sources[source].add(pattern.levels, i)
+			}
+		}
+	}
+}

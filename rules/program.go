@@ -1,0 +1,231 @@
+// Package rules reads rule files, checks and compiles them, and runs them on messages.
+package rules
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"edge/engine"
+	"edge/internal/jsonscan"
+)
+
+// A Program is a compiled set of rules. It implements engine.Program, and is safe for concurrent use.
+type Program struct {
+	rules    []*rule // by file name, then in the order of the file
+	sources  map[string]*trie
+	plan     *jsonscan.Plan
+	fields   int
+	payload  int // bytes that are allowed
+	depth    int
+	logger   *slog.Logger
+	defaults map[string][]*pattern // by source: its topics
+	run      string                // makes ids of this process unlike those of any other
+	lanes    *atomic.Int64         // that were made in this process
+}
+
+// Rules says how many rules there are, disabled ones included.
+func (p *Program) Rules() int { return len(p.rules) }
+
+// Filters gives the MQTT filters that the enabled rules of a source want, each once, in order.
+func (p *Program) Filters(source string) []string {
+	var filters []string
+	for _, r := range p.rules {
+		if !r.enabled || !slices.Contains(r.sources, source) {
+			continue
+		}
+		for _, pattern := range r.patternsOf(source) {
+			filters = append(filters, pattern.filter)
+		}
+	}
+	slices.Sort(filters)
+	return slices.Compact(filters)
+}
+
+// Stats gives the books of all rules, in order.
+func (p *Program) Stats() []RuleStats {
+	stats := make([]RuleStats, len(p.rules))
+	for i, r := range p.rules {
+		s := &stats[i]
+		s.Name, s.File, s.Line, s.Description = r.name, r.pos.File, r.pos.Line, r.description
+		s.Source, s.Topic, s.Enabled = r.sources, r.topic, r.enabled
+		if r.shadow {
+			s.Mode = "shadow"
+		}
+		r.book.read(s)
+	}
+	return stats
+}
+
+// Tick has nothing to do: these rules keep nothing from one message to the next.
+func (p *Program) Tick(time.Time, engine.Emit) time.Time { return time.Time{} }
+
+// Lane returns a processor for one goroutine.
+func (p *Program) Lane() engine.Lane {
+	l := &lane{program: p, topics: map[string]map[string]*entry{}}
+	l.scope.slots = make([]jsonscan.Value, p.fields)
+	l.scope.idBase = p.laneID()
+	return l
+}
+
+// laneID is with what the ids begin that one goroutine makes.
+func (p *Program) laneID() string { return p.run + strconv.FormatInt(p.lanes.Add(1), 36) + "." }
+
+// A lane runs the rules on one goroutine.
+type lane struct {
+	program *Program
+	scope   scope
+	topics  map[string]map[string]*entry // by source: what was found for a topic
+	cached  int
+	levels  []string
+	emit    engine.Emit // of the message that is handled
+	made    []draft
+	slab    []engine.Message
+}
+
+// An entry is what all messages of one topic have in common.
+type entry struct {
+	matches []matched
+	reads   bool // a rule of them reads the payload
+}
+
+type matched struct {
+	rule   *rule
+	params []string
+}
+
+const maxCached = 4096 // topics that a lane remembers
+
+// find gives the rules for a topic.
+func (l *lane) find(source, topic string) *entry {
+	known := l.topics[source]
+	if e := known[topic]; e != nil {
+		return e
+	}
+	if l.cached >= maxCached {
+		clear(l.topics)
+		l.cached, known = 0, nil
+	}
+	if known == nil {
+		known = map[string]*entry{}
+		l.topics[source] = known
+	}
+	e := &entry{}
+	topic = strings.Clone(topic)
+	if tree := l.program.sources[source]; tree != nil {
+		levels := splitTopic(topic)
+		found := tree.find(levels, nil)
+		slices.Sort(found)
+		for _, i := range slices.Compact(found) {
+			r := l.program.rules[i]
+			for _, pattern := range r.patternsOf(source) {
+				if params, ok := pattern.match(levels); ok {
+					e.matches = append(e.matches, matched{r, params})
+					e.reads = e.reads || r.reads
+					break
+				}
+			}
+		}
+	}
+	known[topic] = e
+	l.cached++
+	return e
+}
+
+func splitTopic(topic string) []string { return strings.Split(topic, "/") }
+
+// patternsOf gives the topics that the rule listens to at a source.
+func (r *rule) patternsOf(source string) []*pattern {
+	if r.topic != "" {
+		return r.pattern
+	}
+	return r.set.defaults[source]
+}
+
+// Process runs all rules that match m.
+func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
+	source := ""
+	if m.Meta != nil {
+		source = m.Meta.Source
+	}
+	e := l.find(source, m.Topic)
+	if len(e.matches) == 0 {
+		return
+	}
+	c := &l.scope
+	c.now, c.message = now, m
+	l.emit = emit
+	if len(m.Payload) > l.program.payload {
+		l.refuse(e, false, fail(TooLarge, "the payload has %d bytes, limits.payload allows %d", len(m.Payload), l.program.payload))
+		return
+	}
+	var bad error
+	if e.reads {
+		if err := l.program.plan.Scan(m.Payload, l.program.depth, c.slots); err != nil {
+			bad = fail(BadPayload, "%s", err)
+			l.refuse(e, true, bad)
+		}
+	}
+	for i := range e.matches {
+		r := e.matches[i].rule
+		if bad == nil || !r.reads {
+			r.process(l, m, e.matches[i].params)
+		}
+	}
+	l.emit = nil
+}
+
+// refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.
+func (l *lane) refuse(e *entry, readers bool, err error) {
+	c := &l.scope
+	var told []string
+	for _, match := range e.matches {
+		r := match.rule
+		if readers && !r.reads {
+			continue
+		}
+		c.rule, c.params = r, match.params
+		r.book.in.Add(1)
+		r.book.failed.Add(1)
+		loud := r.book.err(classOf(err), c.now)
+		if len(r.onError) == 0 {
+			r.log(classOf(err), err, loud)
+		}
+		for i := range r.onError {
+			if to := &r.onError[i]; !slices.Contains(told, to.sink) {
+				told = append(told, to.sink)
+				to.send(c, r, c.message, r.letter(c.now, c.message, classOf(err), err), l.emit)
+			}
+		}
+	}
+}
+
+const slabSize = 32
+
+// message gives a new message; many are made at once.
+func (l *lane) message() *engine.Message {
+	if len(l.slab) == 0 {
+		l.slab = make([]engine.Message, slabSize)
+	}
+	m := &l.slab[0]
+	l.slab = l.slab[1:]
+	return m
+}
+
+// identity makes an id for a message of a rule that has none of its own: the same for each try to deliver it,
+// and unlike any other.
+func (c *scope) identity() string {
+	c.sequence++
+	return c.idBase + strconv.FormatInt(c.sequence, 36)
+}
+
+func newRunID() string {
+	var random [9]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return fmt.Sprintf("%x.", random)
+}

@@ -1,0 +1,98 @@
+package rules
+
+import (
+	"time"
+
+	"edge/engine"
+	"edge/internal/jsonscan"
+)
+
+// A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
+type scope struct {
+	now     time.Time
+	rule    *rule
+	message *engine.Message
+	params  []string
+	slots   []jsonscan.Value // what the scanner found, by field
+	item    Value            // of a split
+	key     lazy
+	lets    []lazy
+	out     output
+	arena   arena
+
+	idBase   string // with which the ids of this lane begin
+	sequence int64
+
+	budget  budget
+	missing int64 // comparisons of what was missing
+	args    []Value
+	locals  []Value // let x = …; inside an expression
+	loops   []loop  // predicates that are running, the innermost last
+}
+
+// A lazy value is computed when it is first read.
+type lazy struct {
+	state lazyState
+	value Value
+	err   error
+}
+
+type lazyState uint8
+
+const (
+	notYet lazyState = iota
+	underWay
+	known
+)
+
+// A loop is the state of a predicate: what # and its likes mean.
+type loop struct {
+	element Value
+	index   int
+	acc     Value
+}
+
+// begin makes the scope ready for one message, or one element of it, under a rule.
+func (c *scope) begin(r *rule) {
+	c.rule = r
+	c.key = lazy{}
+	if cap(c.lets) < len(r.lets) {
+		c.lets = make([]lazy, len(r.lets))
+	}
+	c.lets = c.lets[:len(r.lets)]
+	clear(c.lets)
+	if cap(c.locals) < r.locals {
+		c.locals = make([]Value, r.locals)
+	}
+	c.locals = c.locals[:r.locals]
+	c.missing = 0
+	c.out.reset()
+}
+
+// run evaluates one expression of the rule.
+func (c *scope) run(e *expression) (Value, error) {
+	c.budget = budget{}
+	c.args, c.loops = c.args[:0], c.loops[:0]
+	v, err := e.eval(c)
+	return v, failed(err, e)
+}
+
+// failed says which expression an error came from, unless one inside of it has said so.
+func failed(err error, e *expression) error {
+	if err == nil {
+		return nil
+	}
+	if _, told := err.(*failure); told {
+		return err
+	}
+	return &failure{err: err, expression: e}
+}
+
+// A failure is an error of a message, with the expression it came from.
+type failure struct {
+	err        error
+	expression *expression
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
