@@ -30,7 +30,6 @@ type feed struct {
 	filters  [][]string
 	runs     []error // what the first Runs return at once
 	refuse   int     // how many calls of Subscribe fail
-	deaf     bool    // Run ignores that ctx ends
 	closed   int
 	outcomes map[string][]engine.Outcome // by payload
 	room     chan struct{}               // has something when a message was settled
@@ -123,6 +122,24 @@ func (f *feed) count() int {
 	return len(f.outcomes)
 }
 
+func (f *feed) starts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.started
+}
+
+func (f *feed) closes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+func (f *feed) subscribed() [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.filters)
+}
+
 // A sink records what it accepts; accept decides what that is.
 type sink struct {
 	name   string
@@ -194,11 +211,13 @@ func (s *sink) tries() int {
 	return len(s.batches)
 }
 
-func (s *sink) isClosed() bool {
+func (s *sink) closes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed > 0
+	return s.closed
 }
+
+func (s *sink) isClosed() bool { return s.closes() > 0 }
 
 // stuck is a destination that does not answer until ctx ends.
 func stuck(ctx context.Context, _ *engine.Message) error {

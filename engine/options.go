@@ -26,7 +26,7 @@ type Batch struct {
 // Retry says how long and how often a message that a sink did not take is tried again.
 type Retry struct {
 	Backoff    Backoff       `yaml:"backoff"`
-	MaxElapsed time.Duration `yaml:"max_elapsed"` // since the first try; after it the message is rejected as expired. 0: never
+	MaxElapsed time.Duration `yaml:"max_elapsed"` // since the first try, or since it waits for others to be tried again; then it is rejected as expired. 0: never
 }
 
 // Backoff is the range of the pause between two tries. It doubles from Min to Max with every failure and is

@@ -49,14 +49,15 @@ type queue struct {
 	ended     bool
 
 	// What waits for another try, see retry.go. Changed by the goroutine, and by evict, under the lock.
-	lines  map[string]*line
-	due    time.Duration // of the earliest line that is to come
-	expiry time.Duration // when the first of the tried is to be given up
-	hold   time.Duration // until then nothing is written, the sink is down; 0: it is not
-	pauses int           // holds since anything got through
-	sick   time.Time     // since when nothing gets through; zero: it does
-	failed int           // keys that began to fail since anything got through
-	stats  SinkStats
+	lines   map[string]*line
+	due     time.Duration // of the earliest line that is to come
+	hold    time.Duration // until then nothing is written, the sink is down; 0: it is not
+	held    time.Duration // since when there is a hold
+	pauses  int           // holds since anything got through
+	sick    time.Time     // since when nothing gets through; zero: it does
+	failed  int           // keys that began to fail since anything got through
+	lastErr error         // of the sink
+	stats   SinkStats
 
 	// Owned by the goroutine.
 	ctx      context.Context // of Write
@@ -80,7 +81,7 @@ const (
 func newQueue(e *Engine, name string, s SinkSetup) *queue {
 	q := &queue{engine: e, name: name, kind: s.Kind, log: e.log.With("sink", name),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		setup: s.withDefaults(), store: &memory{}, lines: map[string]*line{}, due: never, expiry: never,
+		setup: s.withDefaults(), store: &memory{}, lines: map[string]*line{}, due: never,
 		timer: time.NewTimer(time.Hour)}
 	q.room.L = &q.mu
 	q.ctx, q.stop = context.WithCancel(e.writes)
@@ -193,7 +194,8 @@ func (q *queue) evict() *item {
 }
 
 // link puts it, just taken from the store, at the end of the taken.
-func (q *queue) link(it *item) {
+func (q *queue) link(it *item, now time.Duration) {
+	it.since = now
 	it.prev, it.next = q.last, nil
 	if q.last != nil {
 		q.last.next = it

@@ -154,7 +154,7 @@ func TestBatchLimits(t *testing.T) {
 		{"one over", engine.Batch{MaxBytes: 1}, "[1 1 1 1 1]"},
 		{"wait", engine.Batch{MaxWait: time.Second}, "[5]"},
 		{"wait for count", engine.Batch{MaxWait: time.Hour, MaxCount: 5}, "[5]"},
-		{"wait for bytes", engine.Batch{MaxWait: time.Hour, MaxBytes: 5 * 1000}, "[5]"},
+		{"wait for bytes", engine.Batch{MaxWait: time.Hour, MaxBytes: 4500}, "[3]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &sink{}

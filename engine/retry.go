@@ -11,7 +11,7 @@ import (
 // How a queue treats what its sink did not take:
 //
 // A failed message holds back only its key: it, and what comes behind it, form a line. After a pause the head
-// of the line is tried alone; once that is gone, one way or the other, the rest follow. Other keys go on.
+// of the line is tried alone; once the sink has accepted or rejected it, the rest follow. Other keys go on.
 //
 // When nothing gets through and more than one key has failed, it is the sink that is down. Then all is held,
 // and after each pause a few are tried; one of a key that never failed is among them, so that a handful of
@@ -39,7 +39,7 @@ const longestAfter = time.Hour
 func (q *queue) gather(now time.Duration) (again time.Duration) {
 	q.batch, q.aged, q.expired = q.batch[:0], q.aged[:0], q.expired[:0]
 	q.giveUp(now)
-	again = min(q.expiry, q.nextAge())
+	again = min(q.nextExpiry(), q.nextAge())
 	if q.retired && q.until > now {
 		again = min(again, q.until)
 	}
@@ -58,7 +58,8 @@ func (q *queue) gather(now time.Duration) (again time.Duration) {
 	return min(again, q.due, linger)
 }
 
-// giveUp takes out what is too old, what was tried for too long, and all of a queue whose time is over.
+// giveUp takes out what is too old, what was tried for too long, and all of a queue whose time is over. Nothing
+// is being written.
 func (q *queue) giveUp(now time.Duration) {
 	if age := q.setup.Buffer.MaxAge; age > 0 {
 		for it := q.oldest(); it != nil && now-it.at >= age; it = q.oldest() {
@@ -73,26 +74,28 @@ func (q *queue) giveUp(now time.Duration) {
 			q.expired = append(q.expired, it)
 		}
 	}
-	if now < q.expiry {
-		return
+	for q.nextExpiry() <= now {
+		it := q.evict()
+		if it.err == nil {
+			it.err = q.lastErr
+		}
+		q.expired = append(q.expired, it)
 	}
-	q.expiry = never
+}
+
+// nextExpiry is when the oldest has been tried, or has waited for others to be tried, for too long.
+func (q *queue) nextExpiry() time.Duration {
 	limit := q.setup.Retry.MaxElapsed
 	if limit <= 0 {
-		return
+		return never
 	}
-	for it := q.first; it != nil; {
-		next := it.next
-		switch {
-		case !it.tried:
-		case now-it.first >= limit:
-			q.remove(it)
-			q.expired = append(q.expired, it)
-		default:
-			q.expiry = min(q.expiry, it.first+limit)
-		}
-		it = next
+	if q.first != nil {
+		return q.first.since + limit
 	}
+	if it := q.store.peek(); it != nil && q.hold > 0 {
+		return max(it.at, q.held) + limit
+	}
+	return never
 }
 
 func (q *queue) oldest() *item {
@@ -138,7 +141,7 @@ func (q *queue) gatherLines(now time.Duration, room int, bytes int64) int64 {
 				return bytes
 			}
 			l.out++
-			q.put(it, now)
+			q.put(it)
 			bytes -= it.size
 		}
 	}
@@ -161,7 +164,7 @@ func (q *queue) gatherStore(now time.Duration, room int, bytes int64) (linger ti
 		// The look-up costs more than the rest of the loop, and mostly there is no line.
 		if len(q.lines) > 0 {
 			if l := q.lines[it.m.Key]; l != nil {
-				q.link(q.store.take())
+				q.link(q.store.take(), now)
 				it.line = l
 				l.items = append(l.items, it)
 				continue
@@ -170,21 +173,20 @@ func (q *queue) gatherStore(now time.Duration, room int, bytes int64) (linger ti
 		if len(q.batch) >= room || (len(q.batch) > 0 && it.size > bytes) || (q.hold > 0 && untried > 0) {
 			break
 		}
-		q.link(q.store.take())
-		q.put(it, now)
+		q.link(q.store.take(), now)
+		q.put(it)
 		bytes -= it.size
 		untried++
 	}
 	return never
 }
 
-func (q *queue) put(it *item, now time.Duration) {
+func (q *queue) put(it *item) {
 	it.writing = true
 	if it.tried {
 		q.stats.Retries++
-	} else {
-		it.tried, it.first = true, now
 	}
+	it.tried = true
 	q.batch = append(q.batch, it)
 }
 
@@ -194,6 +196,7 @@ func (q *queue) sort(now time.Duration) change {
 	through, began := false, false
 	var after time.Duration
 	var last error
+	hold := q.hold
 	q.lined = q.lined[:0]
 	for _, it := range q.batch {
 		it.writing = false
@@ -214,7 +217,6 @@ func (q *queue) sort(now time.Duration) change {
 		}
 		it.err = q.results[i]
 		last = it.err
-		q.expiry = min(q.expiry, q.expiryOf(it))
 		if l == nil {
 			l = q.lines[it.m.Key]
 			if l == nil {
@@ -240,22 +242,18 @@ func (q *queue) sort(now time.Duration) change {
 		l.due = now + cmp.Or(l.after, q.pause(l.tries))
 	}
 	if last != nil {
-		q.stats.Error, q.stats.ErrorAt = last.Error(), time.Now()
+		q.lastErr, q.stats.ErrorAt = last, time.Now()
 	}
 	what := q.judge(now, through, began, after)
+	if hold == 0 && q.hold > 0 {
+		q.held = now
+	}
 	q.due = never
 	for _, l := range q.lines {
 		l.failed, l.after = false, 0
 		q.due = min(q.due, l.due)
 	}
 	return what
-}
-
-func (q *queue) expiryOf(it *item) time.Duration {
-	if limit := q.setup.Retry.MaxElapsed; limit > 0 {
-		return it.first + limit
-	}
-	return never
 }
 
 // A change is what a Write taught about the sink.

@@ -149,7 +149,7 @@ func TestBadKeyHarmsOnlyItself(t *testing.T) {
 					}
 					pass(time.Duration(bad) * 20 * time.Second)
 					inOrder(t, "good", s.all(), 200, 20)
-					if n := s.tries(); n > 400+100*bad {
+					if n := s.tries(); n > 400+200*bad {
 						t.Errorf("%d Writes: the bad ones do not wait", n)
 					}
 					for i := range 100 {
@@ -232,16 +232,12 @@ func TestMaxElapsed(t *testing.T) {
 		pass(59 * time.Second)
 		equal(t, "before", f.count(), 0)
 		pass(2 * time.Second)
-		if n := f.count(); n < 3 {
-			t.Errorf("%d expired", n)
-		}
+		equal(t, "all, tried or held back by others", f.count(), 300)
 		err := o.rejected()[0]
 		if !errors.Is(err, engine.ErrExpired) || !errors.Is(err, engine.ErrRejected) || !errors.Is(err, errAway) {
 			t.Errorf("error: %v", err)
 		}
-		equal(t, "error", err.Error(), "expired, and so rejected after 1m0s of trying: connection refused")
-		pass(time.Hour)
-		equal(t, "all", f.count(), 300)
+		equal(t, "error", err.Error(), "expired, and so rejected after 1m0s: connection refused")
 		inOrderOf := map[byte]int{}
 		for _, l := range letters.all() {
 			n, _ := strconv.Atoi(strings.TrimPrefix(l, "dead "))

@@ -91,7 +91,8 @@ type port struct {
 	restarts   atomic.Uint64
 	mu         sync.Mutex // guards what is below
 	runs       bool
-	err        error
+	runErr     error
+	topicErr   error // of Subscribe
 	since      time.Time
 	refusedLog minutely
 }
@@ -219,8 +220,7 @@ func (p *port) sleep(ctx context.Context, d time.Duration) {
 func (p *port) note(runs bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.runs = runs
-	p.err = err
+	p.runs, p.runErr = runs, err
 	if err != nil {
 		p.since = time.Now()
 	}
@@ -234,6 +234,7 @@ func (p *port) subscribe(ctx context.Context, filters []string) {
 	p.filters = slices.Clone(filters)
 	err := p.source.Subscribe(ctx, p.filters)
 	if err == nil {
+		p.subscribed(nil)
 		return
 	}
 	retry, cancel := context.WithCancel(p.ctx)
@@ -244,9 +245,7 @@ func (p *port) subscribe(ctx context.Context, filters []string) {
 func (p *port) resubscribe(ctx context.Context, filters []string, err error) {
 	for pause := time.Second; err != nil && ctx.Err() == nil; pause = min(2*pause, time.Minute) {
 		p.engine.log.Warn("a source does not take its topics, trying again", "source", p.name, "error", err, "in", pause)
-		p.mu.Lock()
-		p.err, p.since = fmt.Errorf("subscribe: %w", err), time.Now()
-		p.mu.Unlock()
+		p.subscribed(err)
 		p.sleep(ctx, pause)
 		if ctx.Err() != nil {
 			return
@@ -254,8 +253,15 @@ func (p *port) resubscribe(ctx context.Context, filters []string, err error) {
 		err = p.source.Subscribe(ctx, filters)
 	}
 	if err == nil {
-		p.mu.Lock()
-		p.err = nil
-		p.mu.Unlock()
+		p.subscribed(nil)
+	}
+}
+
+func (p *port) subscribed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topicErr = nil
+	if err != nil {
+		p.topicErr, p.since = fmt.Errorf("subscribe: %w", err), time.Now()
 	}
 }

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Stats is a snapshot of an engine, for metrics and status pages. Counters only grow for as long as a name
 // lives.
@@ -99,8 +102,8 @@ func (p *port) snapshot() SourceStats {
 	default:
 		s.Unsettled-- // that of Run
 	}
-	if p.err != nil {
-		s.Error = p.err.Error()
+	if err := cmp.Or(p.runErr, p.topicErr); err != nil {
+		s.Error = err.Error()
 	}
 	return s
 }
@@ -112,6 +115,9 @@ func (q *queue) snapshot() SinkStats {
 	s.Kind, s.Retired, s.Failing, s.Up = q.kind, q.retired, len(q.lines), q.sick.IsZero()
 	s.Queued = q.max
 	s.Queued.Messages, s.Queued.Bytes = q.size()
+	if q.lastErr != nil {
+		s.Error = q.lastErr.Error()
+	}
 	if !s.Up {
 		s.DownFor = time.Since(q.sick)
 	}

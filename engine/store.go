@@ -9,12 +9,12 @@ type item struct {
 	at   time.Duration // when it came
 	seq  uint64        // the how-manieth it was
 
+	since   time.Duration // when it was taken to be tried, or to wait behind one that is
 	tried   bool
-	first   time.Duration // when it was first given to the sink
-	err     error         // of the last try
-	writing bool          // the running Write has it
-	done    bool          // the last Write is done with it
-	line    *line         // where it waits for another try, or behind one that does
+	err     error // of the last try
+	writing bool  // the running Write has it
+	done    bool  // the last Write is done with it
+	line    *line // where it waits for another try, or behind one that does
 
 	prev, next *item
 }

@@ -79,14 +79,13 @@ func (q *queue) turn() bool {
 }
 
 func expired(it *item, now time.Duration, retired bool) error {
-	err := it.err
-	if err == nil {
-		err = errors.New("it was never tried")
+	switch {
+	case retired && it.err == nil:
+		return fmt.Errorf("%w: its sink was removed", ErrExpired)
+	case retired:
+		return fmt.Errorf("%w: its sink was removed: %w", ErrExpired, it.err)
 	}
-	if retired {
-		return fmt.Errorf("%w: its sink was removed: %w", ErrExpired, err)
-	}
-	return fmt.Errorf("%w after %v of trying: %w", ErrExpired, (now - it.first).Round(time.Millisecond), err)
+	return fmt.Errorf("%w after %v: %w", ErrExpired, (now - it.at).Round(time.Millisecond), it.err)
 }
 
 // deliver writes the batch and settles what is done.
@@ -121,7 +120,7 @@ func (q *queue) deliver() {
 	clear(q.batch)
 	q.room.Broadcast()
 	messages, _ := q.size()
-	last := q.stats.Error
+	last := q.lastErr
 	q.mu.Unlock()
 	clear(q.results)
 
@@ -140,12 +139,12 @@ func (q *queue) write() {
 	defer func() {
 		if r := recover(); r != nil {
 			if q.panicLog.due(q.engine.clock.read()) {
-				q.log.Error("panic in a sink, what it did not get to is tried again", "panic", r, "stack", string(debug.Stack()))
+				q.log.Error("panic in a sink, the batch is tried again", "panic", r, "stack", string(debug.Stack()))
 			}
-			for i, err := range q.results {
-				if err == errNoResult {
-					q.results[i] = fmt.Errorf("panic: %v", r)
-				}
+			// Also where it says nil, which may be from before it began: better twice than never.
+			err := fmt.Errorf("panic: %v", r)
+			for i := range q.results {
+				q.results[i] = err
 			}
 		}
 	}()
@@ -223,7 +222,7 @@ func (q *queue) replace(now time.Duration) []Sink {
 	}
 	// What the old sink could not deliver says nothing about the new one.
 	q.hold, q.pauses, q.failed, q.sick = 0, 0, 0, time.Time{}
-	q.due, q.expiry = now, now
+	q.due = now
 	for _, l := range q.lines {
 		l.tries, l.due = 0, now
 	}

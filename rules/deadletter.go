@@ -3,7 +3,6 @@ package rules
 import (
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -112,5 +111,3 @@ func (r *rule) letter(now time.Time, m *engine.Message, class Class, err error) 
 	}
 	return append(dst, '}')
 }
-
-var discard = slog.New(slog.DiscardHandler)

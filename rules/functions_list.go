@@ -413,4 +413,3 @@ func fromPairs(c *scope, args []Value) (Value, error) {
 	}
 	return boxed(object), nil
 }
-

@@ -271,22 +271,21 @@ func (s *sorting) Less(i, j int) bool {
 }
 
 func reduce(c *scope, w *walk, list []any) (Value, error) {
+	var acc Value
+	var err error
 	start := 0
-	acc := null
-	if w.third != nil {
-		var err error
+	switch {
+	case w.third != nil:
 		if acc, err = w.third(c); err != nil {
 			return null, err
 		}
-	} else {
-		if len(list) == 0 {
-			return null, fail(WrongType, "reduce of an empty list needs a value to begin with")
-		}
+	case len(list) == 0:
+		return null, fail(WrongType, "reduce of an empty list needs a value to begin with")
+	default:
 		acc, start = unbox(list[0]), 1
 	}
 	for i := start; i < len(list); i++ {
 		c.loops[len(c.loops)-1].acc = acc
-		var err error
 		if acc, err = w.at(c, i, list[i]); err != nil {
 			return null, err
 		}

@@ -82,7 +82,6 @@ type lane struct {
 	scope   scope
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
-	levels  []string
 	emit    engine.Emit // of the message that is handled
 	made    []draft
 	slab    []engine.Message

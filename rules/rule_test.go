@@ -356,4 +356,3 @@ func TestBooksGoOnOverAReload(t *testing.T) {
 		t.Error(text)
 	}
 }
-

@@ -56,7 +56,7 @@ func TestConfigErrors(t *testing.T) {
 		},
 		"one client id twice": {
 			source + "sinks:\n  o: {mqtt: {url: mqtt://h, client_id: a}}",
-			`edge.yaml:3:40: client_id "a" is also at edge.yaml:1:47: a broker lets only one connection of a client id live`,
+			`edge.yaml:3:40: client_id "a" is also at edge.yaml:1:48: a broker lets only one connection of a client id live`,
 		},
 		"disk buffer without a place": {
 			"sinks: {o: {stdout: {}, buffer: {type: disk}}}",

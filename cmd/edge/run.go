@@ -23,28 +23,39 @@ type runOptions struct {
 // wrong with the files comes back as strictyaml.Errors, all of it at once.
 func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writer) error {
 	began := time.Now()
-	a := &app{options: o, level: new(slog.LevelVar)}
-	a.log = o.logger(stderr, a.level)
-	a.status.Store(&status{Files: []string{}})
+	a := newApp(o, stderr)
+	w := newWatcher(a.paths, a.log) // before the files are read, so that no change falls in between
+	defer w.close()
 	if err := a.start(ctx); err != nil {
 		return err
 	}
 	s := a.running.Load()
 	a.log.Info("edge runs", "version", thisVersion().String(), "config", o.config, "files", len(s.files.rules)+1,
 		"rules", s.program.Rules(), "sources", len(s.sources), "sinks", len(s.sinks), "took", time.Since(began).Round(time.Millisecond))
-	a.follow(ctx, hup)
-
-	a.stop.Store(true)
-	// Not ctx, which has ended: the engine bounds its own stop.
-	a.engine.Stop(context.WithoutCancel(ctx))
-	a.server.close()
+	a.follow(ctx, w, hup)
+	a.end()
 	a.log.Info("edge stopped", "ran", time.Since(began).Round(time.Second))
 	return nil
 }
 
+func newApp(o runOptions, stderr io.Writer) *app {
+	a := &app{options: o, level: new(slog.LevelVar)}
+	a.log = o.logger(stderr, a.level)
+	a.status.Store(&status{Files: []string{}})
+	return a
+}
+
+// end delivers what is under way and stops, within limits.stop_timeout. The API is last: whoever watches
+// sees it stop.
+func (a *app) end() {
+	a.stop.Store(true)
+	// The context of run has ended; the engine bounds its own stop.
+	a.engine.Stop(context.Background())
+	a.server.close()
+}
+
 // follow reloads as the files change, until it is time to stop.
-func (a *app) follow(ctx context.Context, hup <-chan os.Signal) {
-	w := newWatcher(a.paths, a.log)
+func (a *app) follow(ctx context.Context, w *watcher, hup <-chan os.Signal) {
 	watching, enough := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

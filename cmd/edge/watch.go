@@ -53,9 +53,9 @@ func (w *watcher) run(ctx context.Context) {
 	var events <-chan fsnotify.Event
 	var failures <-chan error
 	if w.fs != nil {
-		defer w.fs.Close()
 		events, failures = w.fs.Events, w.fs.Errors
 	}
+	w.look() // the paths may be others since the first look
 	rescan := time.NewTicker(w.rescan)
 	defer rescan.Stop()
 
@@ -95,6 +95,13 @@ func (w *watcher) run(ctx context.Context) {
 		case <-rescan.C:
 			tell()
 		}
+	}
+}
+
+// close ends the watches. run has returned, or was never called.
+func (w *watcher) close() {
+	if w.fs != nil {
+		_ = w.fs.Close()
 	}
 }
 

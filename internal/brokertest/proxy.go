@@ -93,21 +93,28 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.conns[client], p.conns[broker] = true, true
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pipe(client, broker, false) })
-		p.wg.Go(func() { p.pipe(broker, client, true) })
+		p.wg.Go(func() {
+			var both sync.WaitGroup
+			both.Go(func() { p.pipe(client, broker, false) })
+			both.Go(func() { p.pipe(broker, client, true) })
+			both.Wait()
+			p.forget(client, broker)
+		})
 	}
 }
 
-// pipe copies until either side ends, then ends both.
+func (p *Proxy) forget(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+		delete(p.conns, c)
+	}
+}
+
+// pipe copies one direction. Its end is passed on as such, so that the other may still be finished: closing
+// both with bytes unread would reset the connection.
 func (p *Proxy) pipe(to, from net.Conn, fromClient bool) {
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range []net.Conn{to, from} {
-			c.Close()
-			delete(p.conns, c)
-		}
-	}()
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
@@ -116,13 +123,16 @@ func (p *Proxy) pipe(to, from net.Conn, fromClient bool) {
 		p.mu.Unlock()
 		if n > 0 && !toss {
 			if _, err := to.Write(b[:n]); err != nil {
+				p.forget(to, from)
 				return
 			}
 		}
+		if err == io.EOF {
+			to.(*net.TCPConn).CloseWrite()
+			return
+		}
 		if err != nil {
-			if half, ok := to.(*net.TCPConn); ok && err == io.EOF {
-				half.CloseWrite()
-			}
+			p.forget(to, from)
 			return
 		}
 	}

@@ -53,6 +53,7 @@ func TestPublishAcrossACut(t *testing.T) {
 				b.wait("reconnected", b.conn.Connected)
 			}
 			if i == 100 || i == 200 {
+				b.wait("room in the window for what gets lost", func() bool { return b.conn.Stats().Publishing < 5 })
 				proxy.Toss()
 			}
 			if i == 103 || i == 203 {

@@ -25,7 +25,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	// Hours carry the sign, fractions and the checks of range; only the factor is ours.
 	day, err := time.ParseDuration(number + "h")
-	if err != nil || strings.Contains(number, "h") || day > math.MaxInt64/24 || day < math.MinInt64/24 {
+	if err != nil || strings.Trim(number, "+-.0123456789") != "" || day > math.MaxInt64/24 || day < math.MinInt64/24 {
 		return 0, errDuration
 	}
 	day *= 24

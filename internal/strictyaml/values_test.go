@@ -76,7 +76,7 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "30", "d", "1dd", "1d1d", "12h1d", "1d-2h", "1d+2h", "1d 2h", "1 d", "1w", "106752d", "-106752d", "106751d24h",
+	for _, text := range []string{"", "30", "d", "1dd", "1d1d", "12h1d", "1m2d", "1h2m3d", "1d-2h", "1d+2h", "1d 2h", "1 d", "1w", "106752d", "-106752d", "106751d24h",
 		"-106751d24h", "1e3d", "1d2", "99999999999999999999d", "1md", "2hd"} {
 		if got, err := strictyaml.ParseDuration(text); err == nil {
 			t.Errorf("%s: got %v, want an error", text, got)

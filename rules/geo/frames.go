@@ -57,7 +57,7 @@ func (f *Frames) Between(from, to string) (*Transform, error) {
 		place %= len(f.recent)
 	}
 	slot := &f.recent[place]
-	if t := slot.Load(); t != nil && t.from == from && t.to == to {
+	if t := slot.Load(); t != nil && t.place == [2]int{i, j} {
 		return t, nil
 	}
 	way, ok := f.compose(i, j)
@@ -69,6 +69,7 @@ func (f *Frames) Between(from, to string) (*Transform, error) {
 		return nil, &Error{OutsideDomain, fmt.Sprintf("from %s to %s numbers get too large or too small for 64 bits; check the scales between them", quote(from), quote(to))}
 	}
 	t := newTransform(f.nodes[i].name, f.nodes[j].name, way)
+	t.place = [2]int{i, j}
 	slot.Store(t)
 	return t, nil
 }

@@ -62,7 +62,7 @@ func TestPoseYaw(t *testing.T) {
 		// The heading (1, 1) becomes (3, 1); with the mirror (-3, 1).
 		{"wide", "root", 45 * deg, math.Atan(1.0 / 3)},
 		{"wide mirror", "root", 45 * deg, math.Pi - math.Atan(1.0/3)},
-		{"sheared", "root", 0, math.Atan(0.5)}, // (1, 0) becomes (2, 1)
+		{"sheared", "root", 90 * deg, math.Atan(2)}, // (0, 1) becomes (1, 2)
 		// Half a turn about x: (cos, sin, 0) becomes (cos, -sin, 0). No mirror, though it looks like one from above.
 		{"upside down", "root", 30 * deg, -30 * deg},
 		// (1, 1, 0) becomes (1, cos 60, sin 60).
@@ -109,7 +109,7 @@ func TestPoseQuaternion(t *testing.T) {
 	f := plan(t, geo.FrameSpec{Name: "root"},
 		geo.FrameSpec{Name: "moved", Parent: "root", Translation: []float64{1, 2}, Scale: ptr(7)},
 		geo.FrameSpec{Name: "turned", Parent: "root", Rotation: rpy(10, 20, 30), Scale: ptr(0.5)},
-		geo.FrameSpec{Name: "far", Parent: "root", Rotation: rpy(170, 40, -100)},
+		geo.FrameSpec{Name: "far", Parent: "root", Rotation: rpy(0, 200, 0)},
 		geo.FrameSpec{Name: "half x", Parent: "root", Rotation: rpy(180, 0, 0)},
 		geo.FrameSpec{Name: "half y", Parent: "root", Rotation: rpy(0, 180, 0)},
 		geo.FrameSpec{Name: "half z", Parent: "root", Rotation: rpy(0, 0, 180)},
@@ -125,8 +125,8 @@ func TestPoseQuaternion(t *testing.T) {
 		{"turned", "root", [4]float64{0, 0, 0, 1}, [4]float64{0.03813457647485015, 0.18930785741199999, 0.2392983377447303, 0.9515485246437885}},
 		{"turned", "root", [4]float64{0.6245593183816976, -0.6979462093817359, -0.28174846865495234, -0.20836157765491414},
 			[4]float64{0.7000328862512366, -0.5433738044144351, -0.46280778833849495, -0.022534815201755945}},
-		// qz(-100) qy(40) qx(170), all signs changed: of q and -q, which are the same turn, a frame's is the one with w >= 0.
-		{"far", "root", [4]float64{0, 0, 0, 1}, [4]float64{-0.6245593183816976, 0.6979462093817359, 0.28174846865495234, 0.20836157765491414}},
+		// (0, sin 100, 0, cos 100) with all signs changed: of q and -q, the same turn, a frame's is the one with w >= 0.
+		{"far", "root", [4]float64{0, 0, 0, 1}, [4]float64{0, -0.984807753012208, 0, 0.17364817766693033}},
 		{"half x", "root", [4]float64{0, 0, 0, 1}, [4]float64{1, 0, 0, 0}},
 		{"half y", "root", [4]float64{0, 0, 0, 1}, [4]float64{0, 1, 0, 0}},
 		{"half z", "root", [4]float64{0, 0, 0, 1}, [4]float64{0, 0, 1, 0}},
