@@ -106,27 +106,26 @@ func (q *queue) push(m *Message, at time.Duration, forced bool) (waited bool) {
 	var dropped []*Message
 	q.mu.Lock()
 	swaps := q.swaps
-	for !q.fits(size) && !q.retired && !q.abandoned && !q.ended && swaps == q.swaps {
+	for !q.fits(size) && !q.abandoned && !q.ended {
 		policy := q.setup.Buffer.WhenFull
 		if policy != DropOldest && policy != DropNewest {
-			if forced {
+			if forced || q.retired || swaps != q.swaps {
 				break
 			}
 			waited = true
 			q.room.Wait()
 			continue
 		}
-		if policy == DropOldest {
+		if policy == DropNewest {
+			q.stats.Dropped.Newest++
+		} else {
+			q.stats.Dropped.Oldest++
 			if it := q.evict(); it != nil {
-				q.stats.Dropped.Oldest++
 				dropped = append(dropped, it.m)
 				q.recycle(it)
 				continue
 			}
 			// The sink has all others in hand, which makes m itself the oldest that can go.
-			q.stats.Dropped.Oldest++
-		} else {
-			q.stats.Dropped.Newest++
 		}
 		q.mu.Unlock()
 		q.drop(append(dropped, m), "full")

@@ -19,6 +19,7 @@ import (
 
 // A line is the messages of one key that wait for another try, in order, and those behind them.
 type line struct {
+	key    string
 	items  []*item // the first out of them are in the running Write
 	out    int
 	due    time.Duration
@@ -220,8 +221,8 @@ func (q *queue) sort(now time.Duration) change {
 		if l == nil {
 			l = q.lines[it.m.Key]
 			if l == nil {
-				l = &line{}
-				q.lines[it.m.Key] = l
+				l = &line{key: it.m.Key}
+				q.lines[l.key] = l
 				q.failed++
 			}
 			it.line, began = l, true
@@ -309,6 +310,15 @@ func (q *queue) pause(failures int) time.Duration {
 	return 1 + rand.N(most)
 }
 
+// hurry makes everything due that waits for another try. With the lock.
+func (q *queue) hurry() {
+	q.hold = min(q.hold, 1)
+	q.due = 0
+	for _, l := range q.lines {
+		l.due = 0
+	}
+}
+
 // leaveLine takes it out of its line. It is the first, or the first that is not being written.
 func (q *queue) leaveLine(it *item) {
 	l := it.line
@@ -320,6 +330,6 @@ func (q *queue) leaveLine(it *item) {
 		l.items = slices.Delete(l.items, i, i+1)
 	}
 	if len(l.items) == 0 {
-		delete(q.lines, it.m.Key)
+		delete(q.lines, l.key) // not that of it.m, which may be settled and in use again
 	}
 }

@@ -167,7 +167,7 @@ func (p *port) live(after <-chan struct{}) {
 	} else {
 		<-e.closing // after the sinks: they may share its connection
 	}
-	if err := p.source.Close(); err != nil {
+	if err := closing(p.source); err != nil {
 		e.log.Warn("closing a source", "source", p.name, "error", err)
 	}
 	e.left(p)

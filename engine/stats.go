@@ -84,7 +84,7 @@ func (e *Engine) Stats() Stats {
 	for _, q := range e.allQueues() {
 		name := q.name
 		snap := q.snapshot()
-		if snap.Retired && e.running.Load().queues[name] != nil {
+		if now := e.running.Load().queues[name]; now != nil && now != q {
 			name += " (retired)" // the name has a queue of another kind now
 		}
 		s.Sinks[name] = snap

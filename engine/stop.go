@@ -68,7 +68,10 @@ func (e *Engine) Stop(ctx context.Context) {
 // or as they are when the time is up.
 func (e *Engine) drain(ctx context.Context, queues []*queue) {
 	for _, q := range queues {
-		q.order(func() { q.draining = true })
+		q.order(func() {
+			q.draining = true
+			q.hurry() // it may be up again, and the next try too late
+		})
 	}
 	for ctx.Err() == nil && !idle(queues) {
 		select {
@@ -159,7 +162,7 @@ func (e *Engine) refuse(set Set) {
 		if g := e.running.Load(); g != nil && g.queues[name] != nil && same(g.queues[name].setup.Sink, s.Sink) {
 			continue
 		}
-		if err := s.Sink.Close(); err != nil {
+		if err := closing(s.Sink); err != nil {
 			e.log.Warn("closing a sink", "sink", name, "error", err)
 		}
 	}
@@ -167,7 +170,7 @@ func (e *Engine) refuse(set Set) {
 		if p := e.ports[name]; p != nil && same(p.source, s.Source) {
 			continue
 		}
-		if err := s.Source.Close(); err != nil {
+		if err := closing(s.Source); err != nil {
 			e.log.Warn("closing a source", "source", name, "error", err)
 		}
 	}

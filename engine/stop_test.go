@@ -90,6 +90,23 @@ func TestStopInTime(t *testing.T) {
 	}
 }
 
+// A sink that came back while its queue was in a long pause gets what it has before the end.
+func TestStopTriesOnceMore(t *testing.T) {
+	s := &sink{accept: refuse(&engine.RetryAfter{After: 30 * time.Minute, Err: errAway})}
+	bubble(t, engine.Limits{}, func(*feed) engine.Set {
+		return engine.Set{Program: to("s"), Sinks: one("s", engine.SinkSetup{Sink: s})}
+	}, func(t *testing.T, e *engine.Engine, f *feed) {
+		f.send("a", "1")
+		f.send("b", "2")
+		synctest.Wait()
+		s.set(nil)
+		pass(time.Minute)
+		equal(t, "patient", len(s.all()), 0)
+		e.Stop(t.Context())
+		equal(t, "got", len(s.all()), 2)
+	})
+}
+
 func TestStopBeforeSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine.New(engine.Limits{}, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"runtime/debug"
 	"time"
@@ -260,10 +261,20 @@ func (q *queue) passSwap() { q.order(func() { q.swaps++ }) }
 
 func (q *queue) close(sinks []Sink) {
 	for _, s := range sinks {
-		if err := s.Close(); err != nil {
+		if err := closing(s); err != nil {
 			q.log.Warn("closing a sink", "error", err)
 		}
 	}
+}
+
+// closing closes a sink or a source, whose panic is its own.
+func closing(c io.Closer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return c.Close()
 }
 
 // same tells whether two sources, sinks or programs are one. What cannot be compared is not.

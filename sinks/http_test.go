@@ -420,7 +420,7 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 			batch := ofKeys(keys, n, func(k int) string { return fmt.Sprint("p", k%3) })
 			for i, m := range batch {
 				if m.Key == "k1" || m.Key == "k4" {
-					m.Address = fmt.Sprint("p", i%2)
+					m.Address = fmt.Sprint("p", i/keys%2)
 				}
 			}
 			for len(batch) > 0 {

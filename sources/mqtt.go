@@ -98,7 +98,7 @@ type MQTTSource struct {
 	mu       sync.Mutex // one message at a time is handed over, so that they stay in order
 	next     func(*engine.Message) bool
 	waiting  []*mqttconn.Delivery // QoS 1 and 2, refused by next or behind one that was
-	bytes    int                  // of their payloads
+	bytes    int                  // that they take
 	overload uint64
 }
 
@@ -109,13 +109,13 @@ type MQTTStats struct {
 	Waiting  int    // QoS 1 and 2 messages that wait for room
 }
 
-// Messages for which the engine has no room wait here, so that a short stall costs nothing. They are
-// those that the broker was allowed to send: more come only from one that does not keep to Receive
-// Maximum (Mosquitto before 2.0.13), or where payloads are large.
+// Messages for which the engine has no room wait here, so that a stall costs no reconnect. They are those that
+// the broker was allowed to send, or, of one that does not keep to Receive Maximum (Mosquitto before 2.0.13
+// sends its whole backlog), as many as packet ids can tell apart. So what bounds them is their size.
 const (
-	mostWaiting = 1024
-	mostBytes   = 4 << 20
-	lookAgain   = 50 * time.Millisecond // room may also come from another source's messages
+	mostBytes  = 16 << 20
+	perMessage = 512                   // that a message takes beside its payload and topic
+	lookAgain  = 50 * time.Millisecond // room may also come from another source's messages
 )
 
 // Conn is the connection, for sinks that share it.
@@ -191,8 +191,8 @@ func (s *MQTTSource) take(d *mqttconn.Delivery) bool {
 		s.overload++
 		return true
 	}
-	size := len(d.Message.Payload)
-	if len(s.waiting) >= mostWaiting || len(s.waiting) > 0 && s.bytes+size > mostBytes {
+	size := sizeOf(d)
+	if len(s.waiting) > 0 && s.bytes+size > mostBytes {
 		s.log.Warn("the broker sends more than there is room for; resuming the session", "waiting", len(s.waiting), "bytes", s.bytes)
 		return false
 	}
@@ -201,6 +201,10 @@ func (s *MQTTSource) take(d *mqttconn.Delivery) bool {
 	s.holding.Store(true)
 	s.stir() // room may have come before holding was set
 	return true
+}
+
+func sizeOf(d *mqttconn.Delivery) int {
+	return perMessage + len(d.Message.Payload) + len(d.Message.Topic)
 }
 
 func (s *MQTTSource) give(d *mqttconn.Delivery) bool {
@@ -226,7 +230,7 @@ func (s *MQTTSource) handOver() bool {
 	defer s.mu.Unlock()
 	n := 0
 	for n < len(s.waiting) && s.give(s.waiting[n]) {
-		s.bytes -= len(s.waiting[n].Message.Payload)
+		s.bytes -= sizeOf(s.waiting[n])
 		s.waiting[n] = nil
 		n++
 	}

@@ -56,10 +56,18 @@ func TestLen(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&many, `"k%d":0,`, i%100)
 	}
+	distinct := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"k%d":0`, i)
+		}
+		return "{" + b.String()[1:] + "}"
+	}
 	for _, c := range []struct {
 		raw  string
 		want int
 	}{
+		{distinct(24), 24}, {distinct(25), 25}, {distinct(26), 26},
 		{`[]`, 0}, {` [ ] `, 0}, {`[1]`, 1}, {`[[1,2],{"a":3},4]`, 3},
 		{`{}`, 0}, {`{"a":1,"b":2}`, 2}, {`{"a":1,"\u0061":2,"b":3}`, 2},
 		{`{` + many.String() + `"\u006b7":0}`, 100}, {`{` + many.String() + `"new":0}`, 101},

@@ -21,7 +21,7 @@ type Frames struct {
 	recent []atomic.Pointer[Transform]
 }
 
-const maxRecent = 64 * 64
+const manyFrames = 64
 
 type node struct {
 	name       string
@@ -52,12 +52,12 @@ func (f *Frames) Between(from, to string) (*Transform, error) {
 	if !ok {
 		return nil, f.unknown(to)
 	}
-	place := i*len(f.nodes) + j
-	if place >= len(f.recent) {
-		place %= len(f.recent)
+	place := uint(i)*uint(len(f.nodes)) + uint(j) // may wrap around on 32 bits, which does no harm
+	if n := uint(len(f.recent)); place >= n {
+		place %= n
 	}
 	slot := &f.recent[place]
-	if t := slot.Load(); t != nil && t.place == [2]int{i, j} {
+	if t := slot.Load(); t != nil && t.from == from && t.to == to {
 		return t, nil
 	}
 	way, ok := f.compose(i, j)
@@ -69,7 +69,6 @@ func (f *Frames) Between(from, to string) (*Transform, error) {
 		return nil, &Error{OutsideDomain, fmt.Sprintf("from %s to %s numbers get too large or too small for 64 bits; check the scales between them", quote(from), quote(to))}
 	}
 	t := newTransform(f.nodes[i].name, f.nodes[j].name, way)
-	t.place = [2]int{i, j}
 	slot.Store(t)
 	return t, nil
 }

@@ -86,7 +86,8 @@ func NewFrames(specs []FrameSpec) (*Frames, []Problem) {
 	}
 	problems = append(problems, f.plant()...)
 	f.broken = len(problems) > 0
-	f.recent = make([]atomic.Pointer[Transform], min(len(f.nodes)*len(f.nodes), maxRecent))
+	few := min(len(f.nodes), manyFrames)
+	f.recent = make([]atomic.Pointer[Transform], few*few)
 	return f, problems
 }
 

@@ -9,7 +9,6 @@ import (
 // and may be used by many goroutines.
 type Transform struct {
 	from, to string
-	place    [2]int // those two in Frames
 	affine   Affine // the whole way, folded into one
 
 	// What follows from affine, for points without z and for directions.

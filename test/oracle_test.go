@@ -1,0 +1,242 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/eclipse/paho.golang/packets"
+)
+
+// An oracle knows what was published and holds what came out against it: nothing lost, nothing unknown,
+// nothing out of order, and nothing twice where that is promised.
+type oracle struct {
+	t       testing.TB
+	devices int
+	mu      sync.Mutex
+	sent    []int   // by device, how many the broker has accepted
+	came    [][]int // by device, the sequence numbers that came out, in order
+	total   int
+	unknown []string
+}
+
+func newOracle(t testing.TB, devices int) *oracle {
+	return &oracle{t: t, devices: devices, sent: make([]int, devices), came: make([][]int, devices)}
+}
+
+// topicOf and payloadOf make message n of a device.
+func topicOf(device int) string { return fmt.Sprintf("hospital/H1/device/r-%d/status", device) }
+
+func payloadOf(device, n int) string {
+	return fmt.Sprintf(`{"dataType":"ROBOT","id":"r-%d","battery":83,"coordinates":{"x":%d,"y":2},"seq":%d}`, device, n, n)
+}
+
+// saw notes an output {"id":"r-D","seq":N, …}.
+func (o *oracle) saw(payload []byte) {
+	device, seq, ok := identify(string(payload))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !ok || device < 0 || device >= o.devices {
+		o.unknown = append(o.unknown, string(payload))
+		return
+	}
+	o.came[device] = append(o.came[device], seq)
+	o.total++
+}
+
+func identify(payload string) (device, seq int, ok bool) {
+	id := between(payload, `"id":"r-`, `"`)
+	n := strings.TrimRight(between(payload+",", `"seq":`, ","), "}]")
+	device, err := strconv.Atoi(id)
+	seq, err2 := strconv.Atoi(n)
+	return device, seq, err == nil && err2 == nil
+}
+
+func between(s, before, after string) string {
+	_, s, _ = strings.Cut(s, before)
+	s, _, _ = strings.Cut(s, after)
+	return s
+}
+
+func (o *oracle) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.total
+}
+
+func (o *oracle) published() int {
+	sum := 0
+	for _, n := range o.sent {
+		sum += n
+	}
+	return sum
+}
+
+// complete waits until every message has come at least once.
+func (o *oracle) complete() {
+	o.t.Helper()
+	waitFor(o.t, fmt.Sprintf("all of %d messages came out", o.published()), func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for device, n := range o.sent {
+			if distinct(o.came[device]) < n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func distinct(list []int) int {
+	seen := map[int]bool{}
+	for _, n := range list {
+		seen[n] = true
+	}
+	return len(seen)
+}
+
+// check judges what came: once each and in order, or, after a crash, at least once with steps back only.
+func (o *oracle) check(crashed bool) {
+	o.t.Helper()
+	o.complete()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, payload := range o.unknown {
+		o.t.Errorf("unknown output %.200s", payload)
+	}
+	twice := 0
+	for device, came := range o.came {
+		seen := map[int]bool{}
+		most := -1
+		for _, n := range came {
+			if n > most+1 {
+				o.t.Errorf("device %d: %d came before %d", device, n, most+1)
+			}
+			if seen[n] {
+				twice++
+			} else if n < most {
+				o.t.Errorf("device %d: %d came after %d", device, n, most)
+			}
+			seen[n] = true
+			most = max(most, n)
+		}
+		if len(seen) != o.sent[device] {
+			o.t.Errorf("device %d: %d of %d came", device, len(seen), o.sent[device])
+		}
+	}
+	if twice > 0 && !crashed {
+		o.t.Errorf("%d came twice", twice)
+	}
+	o.t.Logf("%d messages published, %d came out, %d of them again", o.published(), o.total, twice)
+}
+
+// A publisher speaks MQTT by hand: QoS 1, many on their way at once, and it knows which of them the broker
+// has accepted.
+type publisher struct {
+	o    *oracle
+	conn net.Conn
+	acks chan error
+	most int // on their way at once
+	open int
+	id   uint16
+}
+
+func (o *oracle) publisher(addr string) *publisher {
+	o.t.Helper()
+	conn := o.dial(addr, "publisher")
+	p := &publisher{o: o, conn: conn, acks: make(chan error, 1024), most: 200}
+	go func() {
+		for {
+			packet, err := packets.ReadPacket(conn)
+			if err != nil {
+				p.acks <- err
+				return
+			}
+			if packet.Type == packets.PUBACK {
+				p.acks <- nil
+			}
+		}
+	}()
+	return p
+}
+
+// publish sends n messages, to the devices in turn, and returns when the broker has accepted all.
+func (p *publisher) publish(n int) {
+	p.o.t.Helper()
+	for i := range n {
+		device := i % p.o.devices
+		for p.open >= p.most {
+			p.wait()
+		}
+		p.id = p.id%60000 + 1
+		packet := &packets.Publish{Topic: topicOf(device), QoS: 1, PacketID: p.id, Payload: []byte(payloadOf(device, p.o.sent[device])), Properties: &packets.Properties{}}
+		if _, err := packet.WriteTo(p.conn); err != nil {
+			p.o.t.Fatalf("publish: %v", err)
+		}
+		p.o.mu.Lock()
+		p.o.sent[device]++
+		p.o.mu.Unlock()
+		p.open++
+	}
+	for p.open > 0 {
+		p.wait()
+	}
+}
+
+func (p *publisher) wait() {
+	p.o.t.Helper()
+	if err := <-p.acks; err != nil {
+		p.o.t.Fatalf("the broker hangs up on the publisher: %v", err)
+	}
+	p.open--
+}
+
+// watch notes all that comes on a topic filter of the broker, until the test ends.
+func (o *oracle) watch(addr, filter string) {
+	o.t.Helper()
+	conn := o.dial(addr, "watcher")
+	subscribe := packets.NewControlPacket(packets.SUBSCRIBE)
+	content := subscribe.Content.(*packets.Subscribe)
+	content.PacketID, content.Subscriptions = 1, []packets.SubOptions{{Topic: filter}}
+	if _, err := subscribe.WriteTo(conn); err != nil {
+		o.t.Fatal(err)
+	}
+	if _, err := packets.ReadPacket(conn); err != nil { // SUBACK
+		o.t.Fatal(err)
+	}
+	go func() {
+		for {
+			packet, err := packets.ReadPacket(conn)
+			if err != nil {
+				return // the test has ended, or the broker has
+			}
+			if publish, ok := packet.Content.(*packets.Publish); ok {
+				o.saw(publish.Payload)
+			}
+		}
+	}()
+}
+
+// dial connects by hand, with a session that ends with the connection.
+func (o *oracle) dial(addr, name string) net.Conn {
+	o.t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { conn.Close() })
+	connect := packets.NewControlPacket(packets.CONNECT)
+	content := connect.Content.(*packets.Connect)
+	content.ClientID, content.CleanStart, content.KeepAlive = fmt.Sprintf("%s-%p", name, conn), true, 300
+	content.ProtocolName, content.ProtocolVersion = "MQTT", 5
+	if _, err := connect.WriteTo(conn); err != nil {
+		o.t.Fatal(err)
+	}
+	if _, err := packets.ReadPacket(conn); err != nil { // CONNACK
+		o.t.Fatal(err)
+	}
+	return conn
+}
