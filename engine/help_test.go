@@ -364,4 +364,3 @@ func numbers(from, to int) (all []string) {
 	}
 	return all
 }
-

@@ -111,7 +111,7 @@ func (m *Message) Done() { m.Settle(Delivered) }
 // branch less (with the same outcome), and at the root the source is told.
 func (m *Message) Settle(outcome Outcome) {
 	for m != nil {
-		outcome = m.raise(outcome)
+		m.raise(outcome)
 		left := m.branches.Add(-1)
 		if left > 0 {
 			return
@@ -145,14 +145,11 @@ func (m *Message) finish(outcome Outcome) {
 	}
 }
 
-func (m *Message) raise(outcome Outcome) Outcome {
+func (m *Message) raise(outcome Outcome) {
 	for {
 		was := m.worst.Load()
-		if int32(outcome) <= was {
-			return Outcome(was)
-		}
-		if m.worst.CompareAndSwap(was, int32(outcome)) {
-			return outcome
+		if int32(outcome) <= was || m.worst.CompareAndSwap(was, int32(outcome)) {
+			return
 		}
 	}
 }

@@ -209,6 +209,49 @@ func TestRemovedSink(t *testing.T) {
 			equal(t, "the lane goes on", f.settled("3"), "delivered")
 		})
 	})
+	// The lane is in the old rules for longer than the sink is away.
+	t.Run("has the old rules running", func(t *testing.T) {
+		s := &sink{accept: refuse(errAway)}
+		back := &sink{}
+		var release chan struct{}
+		slow := &program{process: func(_ time.Time, m *engine.Message, emit engine.Emit) {
+			<-release
+			for range 3 {
+				out := &engine.Message{Key: m.Key, Payload: m.Payload}
+				out.From(m, nil)
+				emit("s", out)
+			}
+		}}
+		for _, returns := range []bool{false, true} {
+			bubble(t, engine.Limits{Lanes: 1}, func(f *feed) engine.Set {
+				release = make(chan struct{})
+				set := with(f, s, "nats")
+				set.Program = slow
+				set.Sinks["s"] = engine.SinkSetup{Sink: s, Kind: "nats", Buffer: engine.Buffer{MaxSize: 1}}
+				return set
+			}, func(t *testing.T, e *engine.Engine, f *feed) {
+				f.send("a", "1")
+				synctest.Wait()
+				e.Swap(t.Context(), without(f))
+				synctest.Wait()
+				if returns {
+					e.Swap(t.Context(), with(f, back, "nats"))
+				}
+				f.send("a", "2")
+				close(release)
+				synctest.Wait()
+				if !returns {
+					equal(t, "waits for no room", f.settled("2"), "delivered")
+					return
+				}
+				pass(time.Minute)
+				f.send("a", "3")
+				synctest.Wait()
+				equal(t, "got", back.all(), []string{"1", "1", "1", "2", "3"})
+			})
+			s = &sink{accept: refuse(errAway)}
+		}
+	})
 }
 
 // Rules are swapped, sinks are replaced and removed, and all the while messages run and sinks fail: nothing is

@@ -3,7 +3,6 @@ package rules
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -45,10 +44,11 @@ func eachOf(c *scope, name string, list Value, f func(i int, v Value) error) err
 	case Boxed:
 		if elements, ok := list.ref.([]any); ok {
 			for i, element := range elements {
-				if err := c.budget.spend(1, 0); err != nil {
+				v := unbox(element)
+				if err := c.budget.spend(1+reading(len(v.text)), 0); err != nil {
 					return err
 				}
-				if err := f(i, unbox(element)); err != nil {
+				if err := f(i, v); err != nil {
 					return err
 				}
 			}
@@ -56,6 +56,15 @@ func eachOf(c *scope, name string, list Value, f func(i int, v Value) error) err
 		}
 	}
 	return fail(WrongType, "%s takes a list, not %s", name, list.typeName())
+}
+
+// wrongElement says which element of a list a function cannot take.
+func wrongElement(name, want string, i int, v Value) error {
+	hint := ""
+	if v.isNull() {
+		hint = "; leave it out with filter(list, # != nil)"
+	}
+	return fail(WrongType, "%s takes a list of %s, its element %d is %s%s", name, want, i, v.typeName(), hint)
 }
 
 // listFrom gives the elements of a list and takes them from the budget.
@@ -237,15 +246,15 @@ func uniq(c *scope, args []Value) (Value, error) {
 			}
 			key = scalar{kind: String, text: s}
 		case Object, Array, Boxed:
+			v = boxed(v.box()) // here, or each comparison would decode it
 			for _, other := range others {
-				if err := c.budget.spend(1+reading(len(v.text)+len(other.text)), 0); err != nil {
+				if err := c.budget.spend(1, 0); err != nil {
 					return err
 				}
 				if same, err := equal(&c.budget, v, other); same || err != nil {
 					return err
 				}
 			}
-			v = boxed(v.box()) // once, not again for each comparison to come
 			others = append(others, v)
 			kept = append(kept, v.ref)
 			return nil
@@ -323,6 +332,16 @@ func sortList(c *scope, args []Value) (Value, error) {
 	}
 	var list []Value
 	err := eachOf(c, "sort", args[0], func(i int, v Value) error {
+		if v.isNull() {
+			return wrongElement("sort", "numbers, text or times", i, v)
+		}
+		if v.isString() {
+			s, err := textFrom(c, "sort", v)
+			if err != nil {
+				return err
+			}
+			v = stringValue(s)
+		}
 		list = append(list, v)
 		_, err := compare("sort", list[0], v) // an order of all needs one type in all
 		return err
@@ -337,12 +356,12 @@ func sortList(c *scope, args []Value) (Value, error) {
 		if err != nil {
 			return 0
 		}
-		order := 0
-		if x.isString() {
-			order, err = compareTexts(c, x, y)
-		} else {
-			order, err = compare("sort", x, y)
+		// Long texts may differ only at their ends.
+		if err = c.budget.spend(reading(min(len(x.text), len(y.text))), 0); err != nil {
+			return 0
 		}
+		order := 0
+		order, err = compare("sort", x, y)
 		if descending {
 			return -order
 		}
@@ -356,14 +375,6 @@ func sortList(c *scope, args []Value) (Value, error) {
 		sorted[i] = v.box()
 	}
 	return boxed(sorted), nil
-}
-
-// compareTexts pays for long texts, which may differ only at their ends.
-func compareTexts(c *scope, x, y Value) (int, error) {
-	if err := c.budget.spend(reading(min(len(x.text), len(y.text))), 0); err != nil {
-		return 0, err
-	}
-	return strings.Compare(x.string(), y.string()), nil
 }
 
 // keys, values and toPairs go by the names of the fields, so that the same object always gives the same.

@@ -220,7 +220,7 @@ func toFloat(c *scope, args []Value) (Value, error) {
 func numbersOf(c *scope, name string, list Value, f func(v Value) error) error {
 	return eachOf(c, name, list, func(i int, v Value) error {
 		if !v.isNumber() {
-			return fail(WrongType, "%s takes a list of numbers, its element %d is %s", name, i, v.typeName())
+			return wrongElement(name, "numbers", i, v)
 		}
 		return f(v)
 	})
@@ -264,7 +264,10 @@ func median(c *scope, args []Value) (Value, error) {
 	if err != nil || len(list) == 0 {
 		return null, err
 	}
-	slices.SortFunc(list, compareNumbers)
+	slices.SortFunc(list, func(x, y Value) int {
+		order, _ := compare("median", x, y) // numbers always have one
+		return order
+	})
 	upper := list[len(list)/2]
 	if len(list)%2 == 1 {
 		return upper, nil
@@ -279,7 +282,10 @@ func median(c *scope, args []Value) (Value, error) {
 func extreme(name string, sign int) *function {
 	return &function{name: name, min: 1, max: -1, call: func(c *scope, args []Value) (Value, error) {
 		best, found := null, false
-		consider := func(_ int, v Value) error {
+		consider := func(i int, v Value) error {
+			if v.isNull() {
+				return wrongElement(name, "numbers, text or times", i, v)
+			}
 			if !found {
 				// Holding the first against itself refuses what has no order.
 				best, found = v, true
@@ -295,6 +301,9 @@ func extreme(name string, sign int) *function {
 			return best, err
 		}
 		for i, arg := range args {
+			if err := c.budget.spend(1+reading(len(arg.text)), 0); err != nil {
+				return null, err
+			}
 			if err := consider(i, arg); err != nil {
 				return null, err
 			}

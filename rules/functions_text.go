@@ -122,7 +122,8 @@ func trim(c *scope, args []Value) (Value, error) {
 		return null, err
 	}
 	// Each byte of s may be held against all of chars.
-	if err = c.budget.spend(reading(len(s))*reading(len(chars)), 0); err != nil {
+	product := int64(reading(len(s))) * int64(reading(len(chars)))
+	if err = c.budget.spend(int(min(product, maxSteps+1)), 0); err != nil {
 		return null, err
 	}
 	return stringValue(strings.Trim(s, chars)), nil
@@ -240,7 +241,7 @@ func join(c *scope, args []Value) (Value, error) {
 	size := int64(0)
 	err := eachOf(c, "join", args[0], func(i int, v Value) error {
 		if !v.isString() {
-			return fail(WrongType, "join takes a list of text, its element %d is %s", i, v.typeName())
+			return wrongElement("join", "text", i, v)
 		}
 		s, err := textFrom(c, "join", v)
 		parts = append(parts, s)

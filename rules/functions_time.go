@@ -64,10 +64,10 @@ func date(_ *scope, args []Value) (Value, error) {
 	if len(args) == 1 {
 		for _, layout := range layouts {
 			if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-				return boxed(t), nil
+				return inKnownZone(t)
 			}
 		}
-		return null, fail(WrongType, "date cannot read %s; give its form, such as \"02.01.2006 15:04\"", args[0].show())
+		return null, fail(WrongType, "date cannot read %s; give its form, such as '02.01.2006 15:04'", args[0].show())
 	}
 	layout, err := shortText("date", args[1])
 	if err != nil {
@@ -81,6 +81,19 @@ func date(_ *scope, args []Value) (Value, error) {
 	t, err := time.ParseInLocation(layout, s, zone)
 	if err != nil {
 		return null, fail(WrongType, "date cannot read %s in the form %s", args[0].show(), args[1].show())
+	}
+	return inKnownZone(t)
+}
+
+// inKnownZone refuses a time in a zone such as CET, which Go takes for UTC where the zone that is asked for
+// does not have one of that name: the time would be wrong by some hours.
+func inKnownZone(t time.Time) (Value, error) {
+	switch name, offset := t.Zone(); name {
+	case "", "UTC", "GMT", "WET":
+	default:
+		if offset == 0 && t.Location().String() == name {
+			return null, fail(WrongType, "date: the zone %s could be many; name it, as in date(text, form, 'Europe/Berlin')", name)
+		}
 	}
 	return boxed(t), nil
 }

@@ -3,10 +3,8 @@ package sinks
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"edge/engine"
 )
@@ -26,23 +24,18 @@ func (s *httpOut) writeGroups(ctx context.Context, batch []*engine.Message, resu
 		result[i] = errNotTried
 	}
 	held := map[string]bool{} // keys with a failure that may mend
-	var stop error            // why nothing more is sent
+	var p patience
+	var stop error // why nothing more is sent
 	for start := 0; start < len(batch) && stop == nil; {
 		groups, after := wave(batch, start, held)
-		s.sendAll(ctx, groups)
+		stop = s.sendAll(ctx, groups, &p)
 		for _, g := range groups {
 			for n, i := range g.index {
 				result[i] = g.errs[n]
 				if !settled(g.errs[n]) {
 					held[batch[i].Key] = true
 				}
-				if endsBatch(g.errs[n]) {
-					stop = g.errs[n]
-				}
 			}
-		}
-		if err := context.Cause(ctx); err != nil {
-			stop = err
 		}
 		start = after
 	}
@@ -96,43 +89,57 @@ func lookOf(m *engine.Message) string {
 	return b.String()
 }
 
-// sendAll sends groups, and leaves the rest when the server is away or wants a pause.
-func (s *httpOut) sendAll(ctx context.Context, groups []*group) {
+// sendAll sends groups. An error says why it left some.
+func (s *httpOut) sendAll(ctx context.Context, groups []*group, p *patience) (stop error) {
 	var all sync.WaitGroup
-	var stop atomic.Bool
+	var mu sync.Mutex // guards p and stop
+	stopped := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return stop != nil
+	}
 	slots := make(chan struct{}, s.limit) // bounds the requests at one time
 	for _, g := range groups {
 		slots <- struct{}{}
-		if stop.Load() || ctx.Err() != nil {
+		if stopped() || ctx.Err() != nil {
 			break
 		}
 		all.Go(func() {
-			s.sendGroup(ctx, g)
-			if slices.ContainsFunc(g.errs, endsBatch) {
-				stop.Store(true)
+			err := s.sendGroup(ctx, g)
+			mu.Lock()
+			if p.ends(err) {
+				stop = err
 			}
+			mu.Unlock()
 			<-slots
 		})
 	}
 	all.Wait()
+	if stop == nil {
+		stop = context.Cause(ctx)
+	}
+	return stop
 }
 
-// sendGroup sends g as one request. When the server refuses that for good, it is not known which message
-// it means, or whether it is only their sum: each goes out alone before any of them counts as refused.
-func (s *httpOut) sendGroup(ctx context.Context, g *group) {
+// sendGroup sends g as one request and returns how the last request ended. When the server refuses that
+// for good, it is not known which message it means, or whether it is only their sum: each goes out alone
+// before any of them counts as refused.
+func (s *httpOut) sendGroup(ctx context.Context, g *group) error {
 	err := s.post(ctx, g.messages)
 	if !errors.Is(err, engine.ErrRejected) || len(g.messages) == 1 {
 		for n := range g.errs {
 			g.errs[n] = err
 		}
-		return
+		return err
 	}
 	for n := range g.messages {
-		g.errs[n] = s.post(ctx, g.messages[n:n+1])
-		if !settled(g.errs[n]) {
-			return // the rest stays errNotTried: the server has gone, or wants a pause
+		err = s.post(ctx, g.messages[n:n+1])
+		g.errs[n] = err
+		if !settled(err) {
+			break // the rest stays errNotTried: the server has gone, or wants a pause
 		}
 	}
+	return err
 }
 
 func (s *httpOut) post(ctx context.Context, messages []*engine.Message) error {

@@ -153,10 +153,13 @@ func (s *mqttSink) Close() error {
 
 // reason says what an error of the connection means to the engine.
 func (s *mqttSink) reason(topic string, err error) error {
+	var down *mqttconn.DownError
 	var reason *mqttconn.ReasonError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &down), errors.Is(err, mqttconn.ErrClosed):
+		return &awayError{err} // the reason that a DownError may hold is the connection's
 	case errors.Is(err, mqttconn.ErrTooLarge):
 		return fmt.Errorf("%w: %w", engine.ErrRejected, err)
 	case errors.As(err, &reason):
@@ -164,11 +167,6 @@ func (s *mqttSink) reason(topic string, err error) error {
 		case 0x90, 0x95, 0x99: // the topic, the size, the payload: no other try mends them
 			return fmt.Errorf("%w: %w", engine.ErrRejected, err)
 		}
-		return err
-	}
-	var down *mqttconn.DownError
-	if errors.As(err, &down) || errors.Is(err, mqttconn.ErrClosed) {
-		return &awayError{err}
 	}
 	return err
 }

@@ -218,6 +218,47 @@ func TestNATSFailsOver(t *testing.T) {
 	}
 }
 
+// Where one server is configured, the others of its cluster are known from it.
+func TestNATSFailsOverInACluster(t *testing.T) {
+	cluster := func(routes ...string) server.Options {
+		return server.Options{
+			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: -1},
+			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
+		}
+	}
+	a := startNATS(t, cluster())
+	b := startNATS(t, cluster("nats://"+a.ClusterAddr().String()))
+	eventually(t, "a cluster of two", func() bool {
+		nc, err := nats.Connect(a.ClientURL())
+		if err != nil {
+			return false
+		}
+		defer nc.Close()
+		return len(nc.DiscoveredServers()) > 0
+	})
+	sink := open(t, fmt.Sprintf(`nats: {url: %q}`, a.ClientURL()))
+	wantResults(t, write(t, sink, message("x", "1")), "")
+	got := listen(t, b, "x")
+	a.Shutdown()
+	deliver(t, sink, message("x", "2"))
+	if m := next(t, got); string(m.Data) != "2" {
+		t.Errorf("got %s", m.Data)
+	}
+}
+
+func TestNATSTokenInTheURL(t *testing.T) {
+	s := startNATS(t, server.Options{Authorization: "canary"})
+	log := &logs{}
+	sink := openLogged(t, fmt.Sprintf(`nats: {url: "nats://canary@%s"}`, s.Addr()), log)
+	wantResults(t, write(t, sink, message("x", "1")), "")
+	s.Shutdown()
+	eventually(t, "the end of the connection", func() bool { return strings.Contains(log.String(), "no connection") })
+	err := write(t, sink, message("x", "2"))[0]
+	if err == nil || strings.Contains(err.Error(), "canary") || strings.Contains(log.String(), "canary") {
+		t.Errorf("got %v, the log says %s", err, log)
+	}
+}
+
 func TestNATSNkeyAndTLS(t *testing.T) {
 	key, err := nkeys.CreateUser()
 	if err != nil {

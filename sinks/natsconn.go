@@ -68,7 +68,7 @@ func (c *natsConn) run(ctx context.Context) {
 			c.set(link, nil)
 			once()
 			logged = ""
-			c.log.Info("connected to NATS", "server", link.nc.ConnectedUrlRedacted())
+			c.log.Info("connected to NATS", "server", shown([]string{link.nc.ConnectedUrl()}))
 			began = time.Now()
 			select {
 			case <-link.gone:

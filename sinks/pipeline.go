@@ -20,11 +20,22 @@ type awayError struct{ error }
 
 func (e *awayError) Unwrap() error { return e.error }
 
-// endsBatch says that the rest of a batch would fare no better: the destination is away, or wants a pause.
-func endsBatch(err error) bool {
+// A patience says when the rest of a batch would fare no better: the destination wants a pause, or did not
+// answer twice in a row. Once is not enough: it may be one message that it cannot bear.
+type patience struct{ misses int }
+
+func (p *patience) ends(err error) bool {
 	var away *awayError
 	var pause *engine.RetryAfter
-	return errors.As(err, &away) || errors.As(err, &pause)
+	if errors.As(err, &pause) {
+		return true
+	}
+	if !errors.As(err, &away) {
+		p.misses = 0
+		return false
+	}
+	p.misses++
+	return p.misses == 2
 }
 
 // settled says that a message needs no other try: it was accepted, or refused for good.
@@ -48,6 +59,7 @@ type pipeline struct {
 	under []bool         // by message, whether it is under way
 	count int            // how many are
 	stop  error          // why nothing more starts; what was not tried fails with it
+	patience
 }
 
 // An end is what became of message i.
@@ -108,7 +120,7 @@ func (p *pipeline) link(batch []*engine.Message) {
 	}
 	clear(p.last)
 	p.next, p.under, p.count, p.stop = p.next[:0], p.under[:0], 0, nil
-	p.ready = make([]int, 0, len(batch))
+	p.ready, p.misses = make([]int, 0, len(batch)), 0
 	for i, m := range batch {
 		p.next, p.under = append(p.next, -1), append(p.under, false)
 		if before, ok := p.last[m.Key]; ok {
@@ -139,7 +151,7 @@ func (p *pipeline) settle(e end, result []error) {
 	if settled(e.err) && p.next[e.i] >= 0 {
 		p.ready = append(p.ready, p.next[e.i])
 	}
-	if endsBatch(e.err) {
+	if p.ends(e.err) {
 		p.stop = e.err
 	}
 }

@@ -106,7 +106,8 @@ func (l *Limits) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.
 	}
 }
 
-// Validate checks the address, without looking whether it is free: lint runs on other machines.
+// Validate checks the address, without looking whether it is free: lint runs on other machines. Like the
+// next one it does not repeat the value, which may come from the environment, where passwords are.
 func (h *HTTP) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Errors) {
 	if h.Listen == "off" {
 		return
@@ -116,7 +117,7 @@ func (h *HTTP) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Er
 			return
 		}
 	}
-	errs.Add(pos("listen"), `"listen" wants host:port such as 127.0.0.1:8080, or off, not %q`, h.Listen)
+	errs.Add(pos("listen"), `"listen" wants host:port such as 127.0.0.1:8080, or off`)
 }
 
 var (
@@ -127,10 +128,10 @@ var (
 // Validate checks the words.
 func (l *Log) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Errors) {
 	if !slices.Contains(logLevels, l.Level) {
-		errs.Add(pos("level"), `"level" wants debug, info, warn or error, not %q`, l.Level)
+		errs.Add(pos("level"), `"level" wants debug, info, warn or error`)
 	}
 	if !slices.Contains(logFormats, l.Format) {
-		errs.Add(pos("format"), `"format" wants text or json, not %q`, l.Format)
+		errs.Add(pos("format"), `"format" wants text or json`)
 	}
 }
 

@@ -72,15 +72,15 @@ func TestConfigErrors(t *testing.T) {
 		},
 		"http without a port": {
 			"http: {listen: localhost}",
-			`edge.yaml:1:16: "listen" wants host:port such as 127.0.0.1:8080, or off, not "localhost"`,
+			`edge.yaml:1:16: "listen" wants host:port such as 127.0.0.1:8080, or off`,
 		},
 		"log level": {
 			"log: {level: verbose}",
-			`edge.yaml:1:14: "level" wants debug, info, warn or error, not "verbose"`,
+			`edge.yaml:1:14: "level" wants debug, info, warn or error`,
 		},
 		"log format": {
 			"log: {format: xml}",
-			`edge.yaml:1:15: "format" wants text or json, not "xml"`,
+			`edge.yaml:1:15: "format" wants text or json`,
 		},
 		"missing secret file": {
 			"sources: {s: {mqtt: {url: mqtt://h, password_file: nowhere/pw}}}",

@@ -82,7 +82,7 @@ func readLastGood(dir string) (f files, ok bool) {
 		return f, false
 	}
 	var kept keptFiles
-	if err := json.Unmarshal(data, &kept); err != nil {
+	if err := json.Unmarshal(data, &kept); err != nil || len(kept.Config.Data) == 0 {
 		return f, false
 	}
 	f.config = rules.File(kept.Config)

@@ -32,7 +32,6 @@ type app struct {
 
 	watched atomic.Pointer[[]string] // files beside edge.yaml and the rules that a load depends on
 	tried   string                   // stamp of the files that were loaded last, with or without success
-	said    string                   // the errors that were logged last
 	wanted  string                   // http.listen of files that are good but for that port, which is in use
 }
 
@@ -127,9 +126,6 @@ func (a *app) reload(ctx context.Context, forced bool) {
 	a.depend(config, f)
 	if len(errs) > 0 {
 		a.counts.failures.Add(1)
-		if forced {
-			a.said = ""
-		}
 		a.refuse(errs, "the files have errors, the running set stays")
 		return
 	}
@@ -171,7 +167,7 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	a.running.Store(next)
 	a.status.Store(&status{Hash: next.files.hash(), LoadedAt: time.Now(), Files: next.files.names()})
 	a.counts.loads.Add(1)
-	a.said, a.wanted = "", ""
+	a.wanted = ""
 	if server != a.server {
 		a.server.close()
 		a.server = server
@@ -187,14 +183,9 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	}
 }
 
-// refuse shows errors of files that do not run: in the log once for as long as they are the same, and in
-// the status until files are good again.
+// refuse shows errors of files that do not run: in the log, once for each content of the files, and in the
+// status until files are good again.
 func (a *app) refuse(errs strictyaml.Errors, message string) {
-	text := errs.Error()
-	if text == a.said {
-		return
-	}
-	a.said = text
 	now := *a.status.Load()
 	now.Error = &statusError{At: time.Now(), Errors: listErrors(errs)}
 	a.status.Store(&now)

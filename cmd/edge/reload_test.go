@@ -226,6 +226,19 @@ func TestStartWithBadFilesRunsTheLastGoodSet(t *testing.T) {
 	}
 }
 
+// What is kept may be damaged too. It then helps no more, and does no harm.
+func TestStartWithADamagedLastGoodSet(t *testing.T) {
+	for _, kept := range []string{"", "{}", "null", "{", `{"config": {"name": "x", "data": "eA=="}}`} {
+		w := newWorld(t)
+		w.write("edge.yaml", wardConfig+"state: {dir: data}\nnonsense: 1\n")
+		w.write("data/"+lastGood, kept)
+		err := run(t.Context(), w.options(), w.hup, w.log)
+		if list, _ := err.(strictyaml.Errors); len(list) != 1 || !strings.Contains(err.Error(), "nonsense") {
+			t.Errorf("%q: got %v", kept, err)
+		}
+	}
+}
+
 func TestRunStopsByItself(t *testing.T) {
 	w := newWorld(t)
 	o := w.options()

@@ -38,7 +38,7 @@ type opened[T any] struct {
 func load(f files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Errors) {
 	errs := slices.Clone(f.errs)
 	config, more := parseConfig(strictyaml.Loader{}, f.config)
-	if f.config.Data != nil {
+	if f.config.Data != nil || len(errs) == 0 { // else it could not be read, and that is said already
 		errs = append(errs, more...)
 	}
 	env := rules.Env{Log: log, Getenv: os.LookupEnv}

@@ -15,7 +15,10 @@ import (
 
 // watching runs a watcher over edge.yaml and rules in dir until the test ends.
 func watching(t *testing.T, dir string, change func(*watcher)) *watcher {
-	config, folder := filepath.Join(dir, "edge.yaml"), filepath.Join(dir, "rules")
+	return watchingPaths(t, filepath.Join(dir, "edge.yaml"), filepath.Join(dir, "rules"), change)
+}
+
+func watchingPaths(t *testing.T, config, folder string, change func(*watcher)) *watcher {
 	w := newWatcher(func() []string {
 		names, _ := ruleFiles(folder, config)
 		return append(names, config, folder)
@@ -32,17 +35,20 @@ func watching(t *testing.T, dir string, change func(*watcher)) *watcher {
 // sees waits until the watcher told and the files are those that want has.
 func sees(t *testing.T, w *watcher, dir, want string) {
 	t.Helper()
+	seesPaths(t, w, filepath.Join(dir, "edge.yaml"), filepath.Join(dir, "rules"), want)
+}
+
+func seesPaths(t *testing.T, w *watcher, config, folder, want string) {
+	t.Helper()
 	late := time.After(20 * time.Second)
 	for {
 		select {
 		case <-w.changed:
-			f := readFiles(filepath.Join(dir, "edge.yaml"), filepath.Join(dir, "rules"))
-			if content(f) == want {
+			if content(readFiles(config, folder)) == want {
 				return
 			}
 		case <-late:
-			f := readFiles(filepath.Join(dir, "edge.yaml"), filepath.Join(dir, "rules"))
-			t.Fatalf("not told; on disk %s, want %s; watched %v", content(f), want, w.fs.WatchList())
+			t.Fatalf("not told; on disk %s, want %s", content(readFiles(config, folder)), want)
 		}
 	}
 }
@@ -69,7 +75,7 @@ func ok(t *testing.T, err error) {
 }
 
 // Each way in which editors, deployment tools and people change files ends at the right set. All of them
-// twice: a watch that was lost the first time misses the second.
+// again and again: a watch that was lost the first time misses the next.
 func TestWatcherFindsEveryWayToSave(t *testing.T) {
 	for name, save := range map[string]func(t *testing.T, dir, text string){
 		"in place": func(t *testing.T, dir, text string) {
@@ -102,6 +108,13 @@ func TestWatcherFindsEveryWayToSave(t *testing.T) {
 			put(t, dir+"/next/a.yaml", text)
 			ok(t, os.Rename(dir+"/rules", dir+"/old"+text))
 			ok(t, os.Rename(dir+"/next", dir+"/rules"))
+		},
+		"the folder above renamed away, another in its place": func(t *testing.T, dir, text string) {
+			put(t, dir+".next/edge.yaml", "config")
+			put(t, dir+".next/rules/a.yaml", "not yet")
+			ok(t, os.Rename(dir, dir+".old"+text))
+			ok(t, os.Rename(dir+".next", dir))
+			put(t, dir+"/rules/a.yaml", text)
 		},
 		"everything deleted and made again": func(t *testing.T, dir, text string) {
 			ok(t, os.RemoveAll(dir))
@@ -138,6 +151,8 @@ func TestWatcherFindsEveryWayToSave(t *testing.T) {
 				text := fmt.Sprint("v", round+1)
 				save(t, dir, text)
 				sees(t, w, dir, "config a.yaml="+text)
+				put(t, dir+"/rules/a.yaml", text+"!") // whatever it is now, it is watched
+				sees(t, w, dir, "config a.yaml="+text+"!")
 			}
 		})
 	}
@@ -153,6 +168,26 @@ func TestWatcherFollowsSymlinks(t *testing.T) {
 	w := watching(t, dir+"/etc", func(*watcher) {})
 	put(t, dir+"/store/a.yaml", "1")
 	sees(t, w, dir+"/etc", "config a.yaml=1")
+}
+
+// The rules are a symlink in a folder of their own that is turned to the next release.
+func TestWatcherFollowsASymlinkedFolder(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/etc/edge.yaml", "config")
+	for _, version := range []string{"1", "2", "3"} {
+		put(t, dir+"/releases/"+version+"/a.yaml", version)
+	}
+	put(t, dir+"/srv/note", "")
+	turn := func(version string) {
+		ok(t, os.Symlink(dir+"/releases/"+version, dir+"/srv/next"))
+		ok(t, os.Rename(dir+"/srv/next", dir+"/srv/rules"))
+	}
+	turn("1")
+	w := watchingPaths(t, dir+"/etc/edge.yaml", dir+"/srv/rules", func(*watcher) {})
+	for _, version := range []string{"2", "3"} {
+		turn(version)
+		seesPaths(t, w, dir+"/etc/edge.yaml", dir+"/srv/rules", "config a.yaml="+version)
+	}
 }
 
 func TestWatcherFindsNewAndDeletedFiles(t *testing.T) {

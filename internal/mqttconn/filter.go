@@ -19,6 +19,8 @@ func CheckTopic(topic string) error {
 		return errors.New("the topic is empty")
 	case len(topic) > math.MaxUint16:
 		return errors.New("the topic is longer than 65535 bytes")
+	case strings.Count(topic, "/") >= 200:
+		return errors.New("the topic has more than 200 levels") // Mosquitto closes the connection for it
 	case strings.ContainsAny(topic, "+#\x00"):
 		return fmt.Errorf("topic %q holds +, # or NUL, which no message can be published to", topic)
 	case !utf8.ValidString(topic):

@@ -189,11 +189,11 @@ func (c *Conn) again(p *publish, hash uint64) bool {
 	if !known || e.hash != hash || e.qos != p.qos {
 		return false
 	}
-	if !e.attached {
-		e.attached = true
+	if !e.attached || e.delivery == nil {
+		// Its acknowledgement is due once more; that a ping has seen off the one before means nothing now.
+		c.in.serial++
+		e.attached, e.serial = true, c.in.serial
 		c.in.table[p.id] = e
-		c.in.order = append(c.in.order, p.id)
-	} else if e.delivery == nil {
 		c.in.order = append(c.in.order, p.id)
 	}
 	c.acknowledge()

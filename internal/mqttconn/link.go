@@ -27,7 +27,8 @@ type link struct {
 	spare   []byte        // the buffer that was written last
 	sent0   []*Outgoing   // QoS 0 messages in buf: they are accepted when it is written
 	pings   int           // sent and not answered
-	leaving bool          // DISCONNECT is the last of buf; what comes in is ignored
+	leaving bool          // DISCONNECT is the last that goes out; messages that come in are ignored
+	last    int           // where it ends in buf, zero once it is out
 	overrun bool          // we leave because the broker sent more than we can take
 	err     error         // why the link has ended, if not what the reader says
 	wake    chan struct{} // of the writer
@@ -117,7 +118,7 @@ func (l *link) kick() {
 func (l *link) bye(reason byte) {
 	if !l.leaving {
 		l.buf = appendDisconnect(l.buf, reason)
-		l.leaving = true
+		l.leaving, l.last = true, len(l.buf)
 	}
 }
 
@@ -147,6 +148,10 @@ func (c *Conn) write(l *link) {
 		}
 		out, sent0, leaving := l.buf, l.sent0, l.leaving
 		l.buf, l.spare, l.sent0 = l.spare[:0], nil, nil
+		if leaving { // an answer to what comes in meanwhile would find the connection half closed, and break it
+			out, l.last = out[:l.last], 0
+			leaving = len(out) > 0
+		}
 		c.out.signal() // there is room again
 		c.mu.Unlock()
 

@@ -165,6 +165,9 @@ func (c *Conn) newID() uint16 {
 // pump sends what waits, as far as the window goes.
 func (c *Conn) pump(l *link) {
 	o := &c.out
+	if l.leaving {
+		return
+	}
 	for o.next < len(o.queue) && o.flying < l.connack.receiveMaximum {
 		p := o.queue[o.next]
 		o.next++

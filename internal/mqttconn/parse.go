@@ -147,7 +147,7 @@ func parseConnack(b []byte) (connack, error) {
 			a.reason = string(v.bytes())
 		}
 	}
-	if props.bad {
+	if r.bad || props.bad || a.receiveMaximum == 0 {
 		return a, errMalformed
 	}
 	return a, nil

@@ -120,6 +120,8 @@ func load(t *testing.T, text string, into any) strictyaml.Errors {
 			switch name {
 			case filepath.Join("etc", "edge", "mqtt"):
 				return []byte("hunter2\n\n"), nil
+			case "/windows":
+				return []byte("hunter2\r\n"), nil
 			case "/empty":
 				return []byte("\n"), nil
 			}
@@ -148,6 +150,8 @@ sources:
       clean: true
       max: -3
       ca_file: certs/ca.pem
+  windows:
+    mqtt: {url: x, password_file: /windows}
   other:
     mqtt: {url: "x", password: "${PASSWORD}", ca_file: /ca.pem, qos: 1}
 sinks:
@@ -182,6 +186,9 @@ secrets: {b: 7, a: "${ZERO}"}
 		h.Keepalive != 90*time.Second || h.QoS != 2 || !h.Clean || *h.Max != -3 || h.CAFile != filepath.Join("etc", "edge", "certs", "ca.pem") {
 		t.Errorf("%+v", h)
 	}
+	if w := c.Sources["windows"].MQTT.Password.Reveal(); w != "hunter2" {
+		t.Errorf("%q", w)
+	}
 	if o := c.Sources["other"].MQTT; o.Password.Reveal() != "hunter2" || o.CAFile != "/ca.pem" || len(o.URL) != 1 {
 		t.Errorf("%+v", o)
 	}
@@ -189,14 +196,14 @@ secrets: {b: 7, a: "${ZERO}"}
 		c.Sinks[0].Value.Backoff != (backoff{500 * time.Millisecond, 24 * time.Hour}) {
 		t.Errorf("%+v", c.Sinks)
 	}
-	if at := c.Sinks[1].Pos; at.Line != 17 || at.Column != 3 {
+	if at := c.Sinks[1].Pos; at.Line != 19 || at.Column != 3 {
 		t.Errorf("the key is at %v", at)
 	}
 	if c.Limits != (limits{1, 5, 1e-3}) || c.Odd.inner != (limits{1, 7, 1e-3}) {
 		t.Errorf("%+v %+v", c.Limits, c.Odd)
 	}
 	r, _ := c.Rules.Get("r")
-	if r.When.Value != "payload.a > 2" || r.When.Pos.Line != 22 || r.When.Pos.Column != 11 || len(r.Route) != 2 || len(r.Route[0].To) != 2 {
+	if r.When.Value != "payload.a > 2" || r.When.Pos.Line != 24 || r.When.Pos.Column != 11 || len(r.Route) != 2 || len(r.Route[0].To) != 2 {
 		t.Errorf("%+v", r)
 	}
 	var lets []string
@@ -302,6 +309,9 @@ func TestDecodeExplains(t *testing.T) {
 		// what Parse reported is passed over
 		{"spoiled", "limits: {low: 1, high: 012, oh: 1}", "1:24: YAML may read a number with a leading zero as octal: drop the zero, or quote the value if it is text\n" +
 			`1:29: unknown key "oh" in limits, known are high, low, part`},
+		{"no validate of what is spoiled", "limits: {low: 5, high: 012}", "1:24: YAML may read a number with a leading zero as octal: drop the zero, or quote the value if it is text"},
+		{"behind an anchor", "limits: {low: &e x}", `1:18: "low" wants a whole number, not "x"`},
+		{"behind a tag", "limits: {low: !!int &e x}", `1:24: "low" wants a whole number, not "x"`},
 		{"once for an anchor", "sources: {a: {mqtt: &m {url: x, qos: 9x}}, b: {mqtt: *m}, c: {mqtt: {<<: *m}}}", `1:38: "qos" wants a whole number, not "9x"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,8 @@ type explainer struct {
 	file  string
 	lines []string
 	errs  *Errors
+
+	firstOnly bool
 }
 
 // An explanation of one line. Where mended is set, the line reads so without its fault, and what follows it can
@@ -25,7 +27,10 @@ type explanation struct {
 	mended  string
 }
 
-const maxExplained = 20
+const (
+	maxExplained = 20
+	maxMended    = 256 << 10 // of a larger file only the first fault is told: each costs some twenty parses
+)
 
 // explain reports the fault, and those after it as long as each can be mended for itself.
 func (e *explainer) explain(err error) {
@@ -38,7 +43,7 @@ func (e *explainer) explain(err error) {
 		}
 		x := e.line(at, problem)
 		e.errs.Add(Pos{e.file, at + 1, x.column}, "%s", x.message)
-		if x.mended == "" {
+		if x.mended == "" || e.firstOnly {
 			return
 		}
 		e.lines[at] = x.mended
@@ -160,7 +165,7 @@ func (e *explainer) value(w written, problem string) (message string, offset int
 		return "a value that begins with " + v[:1] + " is read as the head of a block of lines: quote it", 0, true
 	case strings.HasPrefix(v, "- ") && strings.Contains(problem, "block sequence"):
 		return "a list begins on a line of its own: move it there, or quote the value if it is text", 0, true
-	case strings.Contains(problem, "escape"):
+	case strings.Contains(problem, "escape") && strings.Contains(v, `\`):
 		return escapeMessage(v)
 	case v[0] == '"' || v[0] == '\'':
 		if m, at, end := quotedMessage(v, secret); m != "" && !flow {
@@ -241,7 +246,7 @@ func colonMessage(v string, secret bool) (string, int, bool) {
 	}
 	condition, then, other := strings.TrimSpace(v[:question]), strings.TrimSpace(v[question+1:at]), strings.TrimSpace(cutComment(v[at+1:]))
 	return "YAML reads the colon of a ? b : c as the end of a key: quote the whole value, or write if " +
-		condition + " {" + then + "} else {" + other + "}", at, true
+		shorten(condition) + " {" + shorten(then) + "} else {" + shorten(other) + "}", at, true
 }
 
 // cutComment takes the comment off a value that was not read as YAML.

@@ -10,13 +10,13 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 		plain
 		ended // behind a quote or bracket
 	)
-	state, stack := start, ""
-	if v[0] != '{' && v[0] != '[' { // a line inside of what an earlier line opened
-		stack = problem[len(problem)-2 : len(problem)-1]
+	state, stack := start, []byte(nil) // the brackets that close what is open
+	if v[0] != '{' && v[0] != '[' {    // a line inside of what an earlier line opened
+		stack = append(stack, problem[len(problem)-2])
 	}
-	partial := stack != ""
+	partial := len(stack) > 0
 	inside := func() string {
-		if strings.HasSuffix(stack, "]") {
+		if len(stack) > 0 && stack[len(stack)-1] == ']' {
 			return "[]"
 		}
 		return "{}"
@@ -30,7 +30,7 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 				return "the # begins a comment: quote the value that holds it", i, false
 			}
 			i = len(v)
-		case stack == "" && state == ended:
+		case len(stack) == 0 && state == ended:
 			if partial { // what an earlier line opened further out is not known
 				return "", 0, false
 			}
@@ -61,12 +61,12 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 			}
 			return templateMessage(text), i, !partial && balanced(v)
 		case state == start && (c == '{' || c == '['):
-			stack += string(c + 2)
+			stack = append(stack, c+2) // } and ] in ASCII
 		case state != start && (c == '{' || c == '[') || c == '?':
 			return "inside " + inside() + " the characters , ? [ ] { } end a value: quote it, or write one key or entry on a line", i, !partial && balanced(v)
 		case c == '}' || c == ']':
-			if stack == "" || stack[len(stack)-1] != c {
-				if partial && stack == "" {
+			if len(stack) == 0 || stack[len(stack)-1] != c {
+				if partial && len(stack) == 0 {
 					return "", 0, false
 				}
 				return "there is no bracket open that this one closes: quote the value if it is text", i, false
@@ -80,7 +80,7 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 			state = plain
 		}
 	}
-	if !partial && stack != "" {
+	if !partial && len(stack) > 0 {
 		return "the " + v[:1] + " that opens here is never closed, or what follows it is no list of values: close it, or quote the value", 0, false
 	}
 	return "", 0, false

@@ -92,7 +92,7 @@ func (t *tree) checkFlowMapping(n *yaml.Node) {
 			continue
 		}
 		text, end := v.Value, i
-		for !scan(text).none() && end+3 < len(n.Content) && isNullKey(n.Content[end+2], n.Content[end+3]) {
+		for !scan(text).none() && end+3 < min(len(n.Content), i+2*maxPieces) && isNullKey(n.Content[end+2], n.Content[end+3]) {
 			end += 2
 			text = t.joined(v, n.Content[end], text)
 		}
@@ -122,7 +122,7 @@ func (t *tree) checkFlowList(n *yaml.Node, key string) {
 			continue
 		}
 		text, end := v.Value, i
-		for scan(text) != (unclosed{}) && end+1 < len(n.Content) && isPlain(n.Content[end+1]) {
+		for !scan(text).none() && end+1 < min(len(n.Content), i+maxPieces) && isPlain(n.Content[end+1]) {
 			end++
 			text = t.joined(v, n.Content[end], text)
 		}
@@ -139,6 +139,9 @@ func (t *tree) checkFlowList(n *yaml.Node, key string) {
 	}
 	n.Content = kept
 }
+
+// maxPieces is of how many parts a cut value is put together again: arguments of a call, not pages of data.
+const maxPieces = 16
 
 func isNullKey(k, v *yaml.Node) bool { return isPlain(k) && isNull(v) && v.Value == "" }
 
@@ -191,6 +194,7 @@ func (t *tree) isCutByComment(n *yaml.Node, key string) bool {
 
 // quoted puts a text into the YAML quotes that leave it as it is, if they can.
 func quoted(s string) string {
+	s = shorten(s)
 	if !strings.ContainsAny(s, `"\`) {
 		return `"` + s + `"`
 	}

@@ -16,6 +16,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add([]byte("sources: &s {h: {mqtt: {url: [a, b], password: ${P:-x}}}}\nsinks: {a: {backoff: 1s..2s}}\nrules: {r: {<<: *s, when: a, to: [b]}}\n"))
+	f.Add([]byte(",!%0"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var errs strictyaml.Errors
 		l := &strictyaml.Loader{Env: environment("A", "1"), ReadFile: func(string) ([]byte, error) { return nil, nil }}

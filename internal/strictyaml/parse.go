@@ -24,6 +24,18 @@ const (
 // In the nodes it returns every scalar has a tag of !!str, !!int, !!float, !!bool or !!null, all keys are
 // !!str, and there are no aliases.
 func (l *Loader) Parse(file string, src []byte, errs *Errors) *yaml.Node {
+	root := l.ParseAny(file, src, errs)
+	if root != nil && root.Kind != yaml.MappingNode {
+		if !isBad(root) {
+			errs.Add(PosOf(file, root), "the file wants keys and values, `name: value`, not %s", describe(root))
+		}
+		return nil
+	}
+	return root
+}
+
+// ParseAny is Parse for files whose root may also be a list, such as tables.
+func (l *Loader) ParseAny(file string, src []byte, errs *Errors) *yaml.Node {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if len(src) > maxFile {
 		errs.Add(Pos{file, 1, 1}, "the file has %d bytes, the limit is 4 MiB: split it", len(src))
@@ -35,7 +47,7 @@ func (l *Loader) Parse(file string, src []byte, errs *Errors) *yaml.Node {
 	}
 	doc, second, err := parse(src)
 	if err != nil {
-		(&explainer{file: file, lines: lines, errs: errs}).explain(err)
+		(&explainer{file: file, lines: lines, errs: errs, firstOnly: len(src) > maxMended}).explain(err)
 		return nil
 	}
 	if doc == nil || isNull(doc.Content[0]) {
@@ -47,16 +59,9 @@ func (l *Loader) Parse(file string, src []byte, errs *Errors) *yaml.Node {
 		return nil
 	}
 	root := doc.Content[0]
-	if root.Kind != yaml.MappingNode {
-		errs.Add(PosOf(file, root), "the file wants keys and values, `name: value`, not %s", describe(root))
-		return nil
-	}
 	t := &tree{loader: l, file: file, lines: lines, errs: errs, above: map[*yaml.Node]bool{}}
 	t.check(root, "", 1)
 	t.resolve(root, 1)
-	if isBad(root) {
-		return nil
-	}
 	return root
 }
 
@@ -152,7 +157,7 @@ func describe(n *yaml.Node) string {
 func quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }
 
 func shorten(s string) string {
-	const most = 60
+	const most = 80
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}

@@ -186,3 +186,24 @@ func TestParseExplains(t *testing.T) {
 		})
 	}
 }
+
+func TestParseAny(t *testing.T) {
+	var errs strictyaml.Errors
+	root := new(strictyaml.Loader).ParseAny("f", []byte("- {id: a}\n- {id: b}\n"), &errs)
+	var rows []struct {
+		ID string `yaml:"id"`
+	}
+	new(strictyaml.Loader).Decode("f", root, &rows, &errs)
+	if len(errs) > 0 || len(rows) != 2 || rows[1].ID != "b" {
+		t.Error(rows, errs)
+	}
+}
+
+func TestLargeFileNamesTheFirstFault(t *testing.T) {
+	src := strings.Repeat("# filler\n", 40_000) + "a: x ? 1 : 2\nb: x ? 1 : 2\n"
+	var errs strictyaml.Errors
+	new(strictyaml.Loader).Parse("f", []byte(src), &errs)
+	if len(errs) != 1 || errs[0].Pos.Line != 40_001 || errs[0].Pos.Column != 10 {
+		t.Error(errs)
+	}
+}

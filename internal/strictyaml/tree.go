@@ -14,6 +14,9 @@ type tree struct {
 	lines  []string
 	errs   *Errors
 
+	measured int   // the line, from 1, that starts is about
+	starts   []int // where its characters begin
+
 	above  map[*yaml.Node]bool // the nodes that resolve is inside of
 	copied int
 }
@@ -115,22 +118,23 @@ func (t *tree) moveEmpty(n *yaml.Node, line, column int) {
 	n.Line, n.Column = line, column
 }
 
-// rest is the text of a line from a column on.
+// rest is the text of a line from a column on. It is asked for nearly every node, in the order of the file, and
+// a file can be one line of millions of characters: where they begin is kept for the line asked last.
 func (t *tree) rest(line, column int) string {
-	if line < 1 || line > len(t.lines) {
+	if line < 1 || line > len(t.lines) || column < 1 {
 		return ""
 	}
-	return fromColumn(t.lines[line-1], column)
-}
-
-// fromColumn counts characters, as YAML's columns do.
-func fromColumn(line string, column int) string {
-	for at := range line {
-		if column--; column == 0 {
-			return line[at:]
+	text := t.lines[line-1]
+	if t.measured != line {
+		t.measured, t.starts = line, t.starts[:0]
+		for at := range text {
+			t.starts = append(t.starts, at)
 		}
 	}
-	return ""
+	if column > len(t.starts) {
+		return ""
+	}
+	return text[t.starts[column-1]:]
 }
 
 var properties = regexp.MustCompile(`^(?:&\S+|!\S*)[ \t]+`)
