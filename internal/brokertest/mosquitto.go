@@ -4,6 +4,7 @@ package brokertest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A Mosquitto is a broker in a process of its own. It keeps its address and its data over Stop and Start.
@@ -141,10 +143,19 @@ func (b *Mosquitto) Resume() { b.cmd.Process.Signal(syscall.SIGCONT) }
 
 func (b *Mosquitto) end(sig syscall.Signal) {
 	b.t.Helper()
-	if err := b.cmd.Process.Signal(sig); err != nil {
-		b.t.Fatal(err)
+	// A signal that comes while it still starts is lost at times, so it is sent until it is heard.
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if err := b.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			b.t.Fatal(err)
+		}
+		select {
+		case <-b.gone:
+			return
+		case <-again.C:
+		}
 	}
-	<-b.gone
 }
 
 // FreePort finds a port of the loopback that nothing listens on.
