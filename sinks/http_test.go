@@ -439,9 +439,7 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				for _, line := range bytes.Split(bytes.TrimSpace([]byte(h.body)), []byte("\n")) {
-					taken = append(taken, line)
-				}
+				taken = append(taken, bytes.Split(bytes.TrimSpace([]byte(h.body)), []byte("\n"))...)
 				mu.Unlock()
 			})
 			const keys, n = 20, 30

@@ -117,7 +117,7 @@ func TestWill(t *testing.T) {
 	conf.Will = &mqttconn.Will{Topic: "online/box", Payload: "false", QoS: 1}
 	b := open(t, conf).start("in")
 	b.conn.Close()
-	b = open(t, conf).start("in")
+	open(t, conf).start("in")
 	proxy.SetDown(true)
 	if p := see.Next(); p.Topic != "online/box" || string(p.Payload) != "false" {
 		t.Errorf("got %s %s", p.Topic, p.Payload)

@@ -24,6 +24,7 @@ type config struct {
 	Headers map[string]string                 `yaml:"headers"`
 	Frames  strictyaml.Map[strictyaml.Text]   `yaml:"frames"`
 	Secrets strictyaml.Map[strictyaml.Secret] `yaml:"secrets"`
+	//lint:ignore U1000 it is there to show that it cannot be set
 	private int
 }
 

@@ -260,7 +260,7 @@ func TestManyFramesManyGoroutines(t *testing.T) {
 	}
 	// Up to 64 frames nothing is composed twice.
 	f := plan(t, geo.FrameSpec{Name: "a"}, geo.FrameSpec{Name: "b", Parent: "a"})
-	if between(t, f, "a", "b") != between(t, f, "a", "b") {
+	if first, second := between(t, f, "a", "b"), between(t, f, "a", "b"); first != second {
 		t.Error("the way from a to b was composed twice")
 	}
 }

@@ -122,7 +122,7 @@ func TestQuaternionTurnsTheAxes(t *testing.T) {
 func FuzzTransform(f *testing.F) {
 	f.Add(1.0, 2.0, 3.0, 0.5, 1.0, 0.0, 0.0, 1.0, 40.0, 25.0, 90.0, 0.05, uint8(0))
 	f.Add(1.0, 2.0, 3.0, 0.5, 1e300, 0.0, 0.0, 1e-300, 0.0, 0.0, 0.0, 1e300, uint8(1))
-	f.Add(math.NaN(), math.Inf(1), -0.0, math.NaN(), 1e-320, 1.0, 1.0, 0.0, 1e308, 1e308, math.Inf(1), math.NaN(), uint8(255))
+	f.Add(math.NaN(), math.Inf(1), math.Copysign(0, -1), math.NaN(), 1e-320, 1.0, 1.0, 0.0, 1e308, 1e308, math.Inf(1), math.NaN(), uint8(255))
 	f.Add(1e308, 1e308, 1e308, 1e308, 1e10, 1e10, 1e10, -1e10, 1e308, -1e308, 1e308, 1e-10, uint8(7))
 	f.Fuzz(func(t *testing.T, x, y, z, w, a, b, c, d, e, g, angle, scale float64, kind uint8) {
 		frames, problems := geo.NewFrames([]geo.FrameSpec{
