@@ -212,6 +212,21 @@ func (c *Config) checkBuffers(errs *strictyaml.Errors) {
 	}
 }
 
+// noDisk is said of sinks that ask for a buffer on disk, until there is one. Nothing is lost by it: what is in
+// memory is not acknowledged, so the broker keeps it.
+const noDisk = "buffers on disk are not built yet: the queue is in memory, and what waits there is not acknowledged"
+
+// diskBuffers names the sinks that ask for a buffer on disk.
+func (c *Config) diskBuffers() []string {
+	var names []string
+	for _, s := range c.Sinks {
+		if s.Value.Buffer.Type == engine.Disk {
+			names = append(names, s.Key)
+		}
+	}
+	return names
+}
+
 // pos is where the value under keys stands, or else where instead is.
 func (c *Config) pos(instead strictyaml.Pos, keys ...string) strictyaml.Pos {
 	if n := find(c.root, keys...); n != nil {

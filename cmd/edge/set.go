@@ -92,6 +92,9 @@ func (s *set) open(before *set, log *slog.Logger) (errs strictyaml.Errors) {
 		s.fresh = append(s.fresh, source)
 		s.sources[e.Key] = opened[engine.Source]{source, print}
 	}
+	for _, name := range s.config.diskBuffers() {
+		log.Warn(noDisk, "sink", name)
+	}
 	deps := sinks.Deps{Log: log, Dir: s.config.State.Dir, MQTT: s.connection}
 	for _, e := range s.config.Sinks {
 		print := s.config.sinkPrint(e.Key)
