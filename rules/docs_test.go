@@ -15,7 +15,9 @@ func TestDocsNameEveryFunction(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(text), "## Functions")
 	section, _, _ = strings.Cut(section, "`count avg")
-	words := strings.FieldsFunc(section, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", r) })
+	words := strings.FieldsFunc(section, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", r)
+	})
 	for _, name := range functionNames() {
 		if !slices.Contains(words, name) {
 			t.Errorf("%s is not in docs/expressions.md", name)

@@ -1,0 +1,48 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+
+	"edge/internal/strictyaml"
+)
+
+func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
+	if len(path) == 0 {
+		return nil, sourceErrorf(at, "params is not a value; write params.NAME with a {NAME} of the rule's topic")
+	}
+	i := slices.Index(k.params, path[0])
+	if i < 0 {
+		hint := strictyaml.Suggest(path[0], k.params)
+		switch {
+		case hint != "":
+			return nil, sourceErrorf(at, "unknown param %s, did you mean params.%s?", path[0], hint)
+		case len(k.params) == 0:
+			return nil, sourceErrorf(at, "unknown param %s: the rule's topic has no {%s}", path[0], path[0])
+		}
+		return nil, sourceErrorf(at, "unknown param %s; the topic has %s", path[0], strings.Join(k.params, ", "))
+	}
+	return members(func(c *scope) (Value, error) { return stringValue(c.params[i]), nil }, path[1:]), nil
+}
+
+// standardNames are the top-level names of expressions.
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item"}
+
+// laterNames are reserved for what rules will know.
+var laterNames = []string{"state", "window", "last", "absent", "lag"}
+
+func isReserved(name string) bool {
+	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || functionNamed(name) != nil ||
+		geoFunctionNamed(name) || isPredicate(name) || isAggregate(name)
+}
+
+func (k *compiler) unknown(name string, at int) *sourceError {
+	candidates := append(append(slices.Clone(standardNames), k.lets...), k.locals...)
+	if functionNamed(name) != nil {
+		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
+	}
+	if hint := strictyaml.Suggest(name, candidates); hint != "" {
+		return sourceErrorf(at, "unknown name %s, did you mean %s?", name, hint)
+	}
+	return sourceErrorf(at, "unknown name %s; text needs quotes: \"%s\", a field of the message is payload.%s", name, name, name)
+}
