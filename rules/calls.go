@@ -109,6 +109,9 @@ func (k *compiler) method(receiver ast.Node, name string, arguments []ast.Node, 
 	if !knownMethod(name) {
 		return nil, sourceErrorf(at, "values have no method %s", name)
 	}
+	if n := methodArguments(name); n >= 0 && n != len(arguments) {
+		return nil, sourceErrorf(at, "%s takes %s, not %d", name, plural(n, "argument"), len(arguments))
+	}
 	f := &function{name: name, call: func(_ *scope, args []Value) (Value, error) { return method(args[0], name, args[1:]) }}
 	return k.apply(f, append([]ast.Node{receiver}, arguments...), at)
 }

@@ -103,6 +103,7 @@ func TestTextFunctionLimits(t *testing.T) {
 	limited(t, "splitAfter", long, stringValue("x"))
 	limited(t, "upper", stringValue(strings.Repeat("x", maxBytes+1)))
 	limited(t, "toJSON", stringValue(strings.Repeat("x", maxBytes+1)))
+	limited(t, "toJSON", many(2000, func(int) any { return longText }))
 	limited(t, "toBase64", stringValue(strings.Repeat("x", maxBytes)))
 
 	if v, err := call("repeat", long, intValue(16)); err != nil || len(v.text) != 16<<20 {

@@ -177,9 +177,12 @@ func equality(left, right evaluator, want bool, at int) evaluator {
 }
 
 func text(name string, holds func(s, t string) bool) arithmetic {
-	return func(_ *budget, x, y Value) (Value, error) {
+	return func(b *budget, x, y Value) (Value, error) {
 		if !x.isString() || !y.isString() {
 			return null, wrongPair(name, x, y)
+		}
+		if err := b.spend(len(x.text)/textStep, 0); err != nil {
+			return null, err
 		}
 		return boolValue(holds(x.string(), y.string())), nil
 	}
@@ -273,9 +276,12 @@ func (k *compiler) matches(n *ast.BinaryNode) (evaluator, *sourceError) {
 	if err != nil {
 		return nil, err
 	}
-	return k.both(n, left, constant(stringValue(pattern.Value)), falseValue, func(_ *budget, x, _ Value) (Value, error) {
+	return k.both(n, left, constant(stringValue(pattern.Value)), falseValue, func(b *budget, x, _ Value) (Value, error) {
 		if !x.isString() {
 			return null, fail(WrongType, "matches takes text, not %s", x.typeName())
+		}
+		if err := b.spend(len(x.text)/textStep, 0); err != nil {
+			return null, err
 		}
 		return boolValue(re.MatchString(x.string())), nil
 	}), nil

@@ -174,6 +174,9 @@ func (v Value) whole() (int64, bool) {
 	return 0, false
 }
 
+// textStep is how many bytes of text cost a step to look through.
+const textStep = 64
+
 // compare orders two numbers, two strings, two times or two durations.
 func compare(op string, x, y Value) (int, error) {
 	switch {
@@ -211,6 +214,9 @@ func cmp[T int64 | float64 | time.Duration](x, y T) int {
 
 // compareNumbers is exact also where an integer is beyond what a float64 can hold.
 func compareNumbers(x, y Value) int {
+	if x.kind == Int && y.kind == Int {
+		return cmp(x.int(), y.int())
+	}
 	if x.kind == Float && y.kind == Float {
 		return cmp(x.float(), y.float())
 	}
@@ -230,9 +236,9 @@ func equal(b *budget, x, y Value) (bool, error) {
 	case x.kind == Int && y.kind == Int, x.kind == Bool && y.kind == Bool:
 		return x.bits == y.bits, nil
 	case x.kind == String && y.kind == String:
-		return x.text == y.text, nil
+		return x.text == y.text, b.spend(len(x.text)/textStep, 0)
 	case x.isString() && y.isString():
-		return x.string() == y.string(), nil
+		return x.string() == y.string(), b.spend(len(x.text)/textStep, 0)
 	case x.isNumber() && y.isNumber():
 		return compareNumbers(x, y) == 0, nil
 	case x.kind == Null || y.kind == Null:

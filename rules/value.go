@@ -210,6 +210,7 @@ func (v Value) asKey() string {
 	case Null:
 		return "null"
 	}
+	v.text = "" // 1 and 1.0 are one key
 	out, err := v.appendJSON(nil, nil)
 	if err != nil {
 		return ""
@@ -312,7 +313,6 @@ func appendBoxed(dst []byte, ref any, budget *budget, depth int) ([]byte, error)
 	if depth > maxDepth {
 		return dst, fail(LimitReached, "the result is nested deeper than %d", maxDepth)
 	}
-	start := len(dst)
 	switch x := ref.(type) {
 	case geo.Point:
 		return x.AppendJSON(dst), nil
@@ -341,6 +341,9 @@ func appendBoxed(dst []byte, ref any, budget *budget, depth int) ([]byte, error)
 			if i > 0 {
 				dst = append(dst, ',')
 			}
+			if err = budget.spend(0, len(name)); err != nil {
+				return dst, err
+			}
 			dst = append(jsonscan.AppendString(dst, name), ':')
 			if dst, err = appendElement(dst, x[name], budget, depth); err != nil {
 				return dst, err
@@ -350,15 +353,24 @@ func appendBoxed(dst []byte, ref any, budget *budget, depth int) ([]byte, error)
 	default:
 		return dst, fail(WrongType, "a result of type %T cannot be written as JSON", ref)
 	}
-	return dst, budget.spend(0, len(dst)-start)
+	return dst, nil
 }
 
+// appendElement writes one element of a list or object, and pays for it: one text may stand in it many times.
 func appendElement(dst []byte, element any, budget *budget, depth int) ([]byte, error) {
 	v := unbox(element)
 	if v.kind == Boxed {
+		if err := budget.spend(0, 2); err != nil {
+			return dst, err
+		}
 		return appendBoxed(dst, v.ref, budget, depth+1)
 	}
-	return v.appendJSON(dst, budget)
+	start := len(dst)
+	dst, err := v.appendJSON(dst, budget)
+	if err != nil {
+		return dst, err
+	}
+	return dst, budget.spend(0, len(dst)-start+1)
 }
 
 // A budget bounds what one evaluation may do, since an expression can be neither cancelled nor trusted

@@ -140,7 +140,7 @@ func AppendFloat(dst []byte, f float64) ([]byte, bool) {
 		return strconv.AppendInt(dst, int64(f), 10), true
 	case size < 1e-6:
 		dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-		if n := len(dst); dst[n-2] == '0' { // e-07 is written e-7
+		if n := len(dst); dst[n-3] == '-' && dst[n-2] == '0' { // e-07 is written e-7
 			dst[n-2] = dst[n-1]
 			dst = dst[:n-1]
 		}
