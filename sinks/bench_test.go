@@ -20,7 +20,7 @@ func BenchmarkNATS(b *testing.B) {
 			sink := open(b, fmt.Sprintf(`nats: {url: %q, jetstream: %s}`, s.ClientURL(), mode))
 			batch := make([]*engine.Message, 256)
 			for i := range batch {
-				batch[i] = message(fmt.Sprint("a.", i), `{"id":"r-1","x":12.5,"y":-3.25,"floorName":"F3","battery":87,"ts":1700000000000}`)
+				batch[i] = message(fmt.Sprint(map[string]string{"false": "b.", "true": "a."}[mode], i), `{"id":"r-1","x":12.5,"y":-3.25,"floorName":"F3","battery":87,"ts":1700000000000}`)
 			}
 			result := make([]error, len(batch))
 			b.ReportAllocs()

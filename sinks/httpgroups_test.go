@@ -227,4 +227,3 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 		})
 	}
 }
-
