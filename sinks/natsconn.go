@@ -62,17 +62,19 @@ func (c *natsConn) run(ctx context.Context) {
 	wait, logged := natsBackoffMin, ""
 	servers := c.opts.Servers
 	for ctx.Err() == nil {
-		began := time.Now()
 		link, err := c.dial(ctx, servers)
 		if err == nil {
 			c.set(link, nil)
 			once()
 			logged = ""
 			c.log.Info("connected to NATS", "server", shown([]string{link.nc.ConnectedUrl()}))
-			began = time.Now()
+			began := time.Now()
 			select {
 			case <-link.gone:
 			case <-ctx.Done():
+			}
+			if time.Since(began) > natsBackoffMax {
+				wait = natsBackoffMin // it was no flicker: the first attempt comes soon
 			}
 			err = link.why()
 			servers = c.known(link.nc)
@@ -87,9 +89,6 @@ func (c *natsConn) run(ctx context.Context) {
 		if err.Error() != logged {
 			logged = err.Error()
 			c.report(err)
-		}
-		if time.Since(began) > natsBackoffMax {
-			wait = natsBackoffMin
 		}
 		select {
 		case <-time.After(wait/2 + rand.N(wait/2)):

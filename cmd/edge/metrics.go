@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"edge/rules"
+	"edge/sources"
 )
 
 // metrics serves /metrics. Nothing is counted here: each scrape reads the books of engine and rules, so that
@@ -118,7 +119,6 @@ func (a *app) tellEngine(s *set, tell teller) {
 
 	for name, one := range stats.Sources {
 		tell(sourceIn, float64(one.In), name)
-		tell(sourceOverload, float64(one.Overload), name)
 		tell(sourceRefused, float64(one.Refused), name)
 		tell(sourceUnsettled, float64(one.Unsettled), name)
 		tell(sourceRestarts, float64(one.Restarts), name)
@@ -127,6 +127,9 @@ func (a *app) tellEngine(s *set, tell teller) {
 		c, ok := o.it.(connected)
 		if !ok {
 			continue
+		}
+		if m, ok := o.it.(*sources.MQTTSource); ok {
+			tell(sourceOverload, float64(m.Stats().Overload), name)
 		}
 		conn := c.Conn().Stats()
 		tell(sourceConnected, truth(conn.Connected), name)
