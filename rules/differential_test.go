@@ -13,7 +13,7 @@ import (
 )
 
 // TestAgreesWithExpr: on whole and well-typed expressions, where edge means what expr-lang means, both give
-// the same value. Null, overflow and division by zero are left out: there SEMANTICS rules.
+// the same value. Null, overflow and division by zero are left out: there edge differs on purpose.
 func TestAgreesWithExpr(t *testing.T) {
 	payload, ok := jsonscan.Decode([]byte(sample)).(map[string]any)
 	if !ok {

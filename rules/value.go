@@ -13,7 +13,7 @@ import (
 // A Kind is the type of a Value.
 type Kind uint8
 
-// The kinds of values. Missing and null are one: see SEMANTICS, "Values".
+// The kinds of values. Missing and null are one: see docs/expressions.md, "Values".
 const (
 	Null    Kind = iota
 	Bool         // bits is 0 or 1
