@@ -25,6 +25,7 @@ type line struct {
 	due    time.Duration
 	tries  int           // failures in a row of its head; 0: all may go
 	failed bool          // in the last Write
+	known  bool          // to be bad: others got through in a later Write than its first
 	after  time.Duration // what the destination asked for in it
 }
 
@@ -194,7 +195,7 @@ func (q *queue) put(it *item) {
 // sort puts back what the last Write did not deliver and forgets what it did. With the lock. What it returns
 // is to be logged without.
 func (q *queue) sort(now time.Duration) change {
-	through, began := false, false
+	through, doubt := false, false // doubt: it may be the sink
 	var after time.Duration
 	var last error
 	hold := q.hold
@@ -210,7 +211,7 @@ func (q *queue) sort(now time.Duration) change {
 		if it.done {
 			through = true
 			if l != nil {
-				l.tries, l.due = 0, now // the rest may follow
+				l.tries, l.due, l.known = 0, now, false // the rest may follow
 			}
 			q.remove(it)
 			q.recycle(it)
@@ -225,9 +226,10 @@ func (q *queue) sort(now time.Duration) change {
 				q.lines[l.key] = l
 				q.failed++
 			}
-			it.line, began = l, true
+			it.line = l
 			l.items = append(l.items, it)
 		}
+		doubt = doubt || !l.known
 		if !l.failed {
 			l.failed = true
 			q.lined = append(q.lined, l)
@@ -245,7 +247,7 @@ func (q *queue) sort(now time.Duration) change {
 	if last != nil {
 		q.lastErr, q.stats.ErrorAt = last, time.Now()
 	}
-	what := q.judge(now, through, began, after)
+	what := q.judge(now, through, doubt, after)
 	if hold == 0 && q.hold > 0 {
 		q.held = now
 	}
@@ -264,9 +266,17 @@ type change struct {
 }
 
 // judge tells a sink that is down from keys that are bad.
-func (q *queue) judge(now time.Duration, through, began bool, after time.Duration) (what change) {
+func (q *queue) judge(now time.Duration, through, doubt bool, after time.Duration) (what change) {
 	if through {
 		q.hold, q.pauses, q.failed = 0, 0, 0
+		for _, l := range q.lines {
+			switch {
+			case l.failed && l.tries == 1 && !l.known:
+				q.failed++ // perhaps the first of those that the sink, going down, did not take
+			case l.tries > 0:
+				l.known = true
+			}
+		}
 		if q.sick.IsZero() {
 			return what
 		}
@@ -284,7 +294,7 @@ func (q *queue) judge(now time.Duration, through, began bool, after time.Duratio
 		q.hold = now + after
 	}
 	if q.sick.IsZero() {
-		if !began {
+		if !doubt {
 			return what // keys known to be bad, which says nothing of the others
 		}
 		q.sick = time.Now()

@@ -206,6 +206,37 @@ func TestDown(t *testing.T) {
 	})
 }
 
+// A sink that goes down in the middle of a Write is down all the same, though something got through in that
+// Write, and though each key has failed by its end.
+func TestDownInTheMiddle(t *testing.T) {
+	for _, keys := range []int{1, 2, 7} {
+		taken := 0
+		s := &sink{accept: func(context.Context, *engine.Message) error {
+			if taken++; taken > keys+1 {
+				return errAway
+			}
+			return nil
+		}}
+		bubble(t, engine.Limits{}, func(*feed) engine.Set {
+			return engine.Set{Program: to("s"), Sinks: one("s", engine.SinkSetup{Sink: s, Batch: engine.Batch{MaxCount: 1000, MaxWait: time.Second}})}
+		}, func(t *testing.T, e *engine.Engine, f *feed) {
+			for i := range 100 {
+				f.send(fmt.Sprint("t", i%keys), fmt.Sprint(i))
+			}
+			pass(time.Minute)
+			st := e.Stats().Sinks["s"]
+			equal(t, fmt.Sprint("up, with ", keys), st.Up, false)
+			if st.DownFor < 50*time.Second {
+				t.Errorf("down for %v", st.DownFor)
+			}
+			s.set(nil)
+			pass(10 * time.Second)
+			inOrder(t, "s", s.all(), 100, keys)
+			equal(t, "up again", e.Stats().Sinks["s"].Up, true)
+		})
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	s := &sink{accept: refuse(fmt.Errorf("http: %w", &engine.RetryAfter{After: 42 * time.Second, Err: errAway}))}
 	bubble(t, engine.Limits{}, func(*feed) engine.Set {
