@@ -1,4 +1,5 @@
-// Package test runs the real binary against real brokers: one scenario a file.
+// Package test runs the real binary against real brokers: one scenario a file. What they share is in
+// harness_test.go (edge and its folder), oracle_test.go (what was sent and what came) and servers_test.go.
 package test
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,20 +47,23 @@ func TestMain(m *testing.M) {
 
 // A box is a folder with the files of one edge, and the process that runs on them.
 type box struct {
-	t   testing.TB
-	dir string
-	env []string
-	cmd *exec.Cmd
-	log *logs
-	out chan error // how the process ended
-	api string
+	t    testing.TB
+	dir  string
+	env  []string
+	cmd  *exec.Cmd
+	log  *logs
+	gone chan struct{} // closed when the process has ended; then err says how
+	err  error
+	api  string
 }
+
+const common = "\nhttp: {listen: 127.0.0.1:0}\nlog: {level: debug}\nstate: {dir: state}\n"
 
 // newBox writes edge.yaml and one rule file. The API listens on a free port; {{DIR}} is the box's folder.
 func newBox(t testing.TB, config, rules string) *box {
 	t.Helper()
 	b := &box{t: t, dir: t.TempDir()}
-	b.write("edge.yaml", config+"\nhttp: {listen: 127.0.0.1:0}\nlog: {level: debug}\nstate: {dir: state}\n")
+	b.write("edge.yaml", config+common)
 	b.write("rules/rules.yaml", rules)
 	return b
 }
@@ -69,14 +74,21 @@ func (b *box) path(name string) string { return filepath.Join(b.dir, name) }
 func (b *box) write(name, text string) {
 	b.t.Helper()
 	path := b.path(name)
+	b.overwrite(name+"~", text)
+	if err := os.Rename(path+"~", path); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// overwrite empties a file and fills it again, as a shell's > does.
+func (b *box) overwrite(name, text string) {
+	b.t.Helper()
+	path := b.path(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		b.t.Fatal(err)
 	}
 	text = strings.ReplaceAll(text, "{{DIR}}", b.dir)
-	if err := os.WriteFile(path+"~", []byte(text), 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.Rename(path+"~", path); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -101,27 +113,31 @@ func (b *box) launch(args ...string) {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	b.out = make(chan error, 1)
-	cmd, out := b.cmd, b.out
-	go func() { out <- cmd.Wait() }()
-	log := b.log
+	cmd, log, gone := b.cmd, b.log, make(chan struct{})
+	b.gone = gone
+	go func() {
+		defer close(gone)
+		b.err = cmd.Wait()
+	}()
 	b.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		if b.t.Failed() {
+		<-gone // before its folder is removed
+		if b.t.Failed() && log == b.log {
 			b.t.Logf("edge said:\n%s", log.tail(6000))
 		}
 	})
 	b.until("edge listens", func() bool {
-		select {
-		case err := <-b.out:
-			b.t.Fatalf("edge ended: %v", err)
-		default:
-		}
-		found := listening.FindStringSubmatch(b.log.String())
+		found := listening.FindStringSubmatch(log.String())
 		if found != nil {
 			b.api = "http://" + found[1]
+			return true
 		}
-		return found != nil
+		select {
+		case <-gone:
+			b.t.Fatalf("edge ended: %v", b.err)
+		default:
+		}
+		return false
 	})
 }
 
@@ -137,12 +153,17 @@ func (b *box) ready() {
 	b.until("edge is ready", func() bool { code, _ := b.get("/readyz"); return code == 200 })
 }
 
+func (b *box) signal(s syscall.Signal) {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(s); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // stop ends edge as a service manager does.
 func (b *box) stop() {
 	b.t.Helper()
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		b.t.Fatal(err)
-	}
+	b.signal(syscall.SIGTERM)
 	b.ended()
 }
 
@@ -150,9 +171,9 @@ func (b *box) stop() {
 func (b *box) ended() {
 	b.t.Helper()
 	select {
-	case err := <-b.out:
-		if err != nil {
-			b.t.Fatalf("edge ended: %v", err)
+	case <-b.gone:
+		if b.err != nil {
+			b.t.Fatalf("edge ended: %v", b.err)
 		}
 	case <-time.After(patience):
 		b.t.Fatal("edge does not end")
@@ -165,7 +186,7 @@ func (b *box) kill() {
 	if err := b.cmd.Process.Kill(); err != nil {
 		b.t.Fatal(err)
 	}
-	<-b.out
+	<-b.gone
 }
 
 func (b *box) get(path string) (int, string) {
@@ -198,6 +219,52 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// metric is a value of /metrics, say metric(`edge_sink_up{sink="out"}`).
+func (b *box) metric(name string) float64 {
+	b.t.Helper()
+	_, body := b.get("/metrics")
+	for line := range strings.Lines(body) {
+		if text, found := strings.CutPrefix(line, name+" "); found {
+			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return v
+		}
+	}
+	b.t.Fatalf("/metrics has no %s", name)
+	return 0
+}
+
+// loaded is what /v1/config says.
+type loaded struct {
+	Hash  string
+	Error *struct {
+		Errors []struct {
+			File         string
+			Line, Column int
+			Message      string
+		}
+	}
+}
+
+func (b *box) config() (c loaded) {
+	b.t.Helper()
+	_, body := b.get("/v1/config")
+	if err := json.Unmarshal([]byte(body), &c); err != nil {
+		b.t.Fatalf("/v1/config: %v\n%s", err, body)
+	}
+	return c
+}
+
+// reloads changes the files and waits until the set that they make runs.
+func (b *box) reloads(change func()) {
+	b.t.Helper()
+	before := b.config().Hash
+	change()
+	b.until("the new set runs", func() bool { now := b.config(); return now.Hash != before && now.Error == nil })
+}
+
 // ruleBook is what /v1/rules says of one rule.
 type ruleBook struct {
 	Name                                                                             string
@@ -206,24 +273,41 @@ type ruleBook struct {
 	Errors                                                                           map[string]int64
 }
 
-func (b *box) book(rule string) ruleBook {
+// book gives the book of a rule, and holds those of all rules to their promise: they balance at any moment.
+func (b *box) book(rule string) (found ruleBook) {
 	b.t.Helper()
 	_, body := b.get("/v1/rules")
 	var books struct{ Rules []ruleBook }
 	if err := json.Unmarshal([]byte(body), &books); err != nil {
-		if err := json.Unmarshal([]byte(body), &books.Rules); err != nil {
-			b.t.Fatalf("/v1/rules: %v\n%s", err, body)
-		}
+		b.t.Fatalf("/v1/rules: %v\n%s", err, body)
 	}
 	for _, book := range books.Rules {
 		if sum := book.Delivered + book.Filtered + book.Suppressed + book.Late + book.Kept + book.Error + book.Dropped + book.Shadow + book.InFlight; book.In != sum {
 			b.t.Errorf("the book of %s does not balance: in %d, sum %d", book.Name, book.In, sum)
 		}
 		if book.Name == rule {
-			return book
+			found = book
 		}
 	}
-	return ruleBook{}
+	return found
+}
+
+// settled waits until a rule has delivered n messages and none is in flight.
+func (b *box) settled(rule string, n int) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("%s has delivered %d", rule, n), func() bool {
+		book := b.book(rule)
+		return book.Delivered >= int64(n) && book.InFlight == 0
+	})
+	if book := b.book(rule); book.Delivered != int64(n) {
+		b.t.Errorf("book %+v, want %d delivered", book, n)
+	}
+}
+
+// balanced waits until nothing is in flight. How much was delivered nobody knows after a crash.
+func (b *box) balanced(rule string) {
+	b.t.Helper()
+	b.until("nothing is in flight", func() bool { return b.book(rule).InFlight == 0 })
 }
 
 // logs keeps what a process says.

@@ -11,50 +11,69 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 )
 
-// An oracle knows what was published and holds what came out against it: nothing lost, nothing unknown,
-// nothing out of order, and nothing twice where that is promised.
+// An oracle knows what was published and holds what came out of one sink against it: nothing lost, nothing
+// unknown, nothing out of order, and nothing twice where that is promised.
 type oracle struct {
 	t       testing.TB
 	devices int
-	mu      sync.Mutex
-	sent    []int   // by device, how many the broker has accepted
-	came    [][]int // by device, the sequence numbers that came out, in order
-	total   int
-	unknown []string
-	tell    func(topic string, payload []byte) // what to do with what is seen; by default, hold it against what was sent
+	*ledger
+	want func(device, seq int) string       // the output of a message
+	tell func(topic string, payload []byte) // what to do with what is seen; by default, note it
+	mu   sync.Mutex                         //
+	came [][]int                            // by device, the sequence numbers that came out, in order
+	seen []map[int]bool                     // and each of them
+	n    int                                // how many came
+	odd  []string                           // what came and was never wanted
+}
+
+// A ledger is what was sent: by device, how many messages the broker has accepted or is just given.
+type ledger struct {
+	mu   sync.Mutex
+	sent []int
 }
 
 func newOracle(t testing.TB, devices int) *oracle {
-	o := &oracle{t: t, devices: devices, sent: make([]int, devices), came: make([][]int, devices)}
-	o.tell = func(_ string, payload []byte) { o.saw(payload) }
-	return o
+	return (&oracle{t: t, devices: devices, ledger: &ledger{sent: make([]int, devices)}}).twin()
 }
 
-// topicOf and payloadOf make message n of a device.
+// twin is an oracle for another sink that is to get the same messages.
+func (o *oracle) twin() *oracle {
+	twin := &oracle{t: o.t, devices: o.devices, ledger: o.ledger, want: outputOf, came: make([][]int, o.devices)}
+	for range o.devices {
+		twin.seen = append(twin.seen, map[int]bool{})
+	}
+	twin.tell = func(_ string, payload []byte) { twin.saw(payload) }
+	return twin
+}
+
+// topicOf and payloadOf make message n of a device, outputOf is what the rule of most scenarios makes of it.
 func topicOf(device int) string { return fmt.Sprintf("hospital/H1/device/r-%d/status", device) }
 
 func payloadOf(device, n int) string {
 	return fmt.Sprintf(`{"dataType":"ROBOT","id":"r-%d","battery":83,"coordinates":{"x":%d,"y":2},"seq":%d}`, device, n, n)
 }
 
-// saw notes an output {"id":"r-D","seq":N, …}.
+func outputOf(device, n int) string {
+	return fmt.Sprintf(`{"id":"r-%d","seq":%d,"x":%d}`, device, n, 2*n)
+}
+
+// saw notes an output.
 func (o *oracle) saw(payload []byte) {
 	device, seq, ok := identify(string(payload))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !ok || device < 0 || device >= o.devices {
-		o.unknown = append(o.unknown, string(payload))
+	if !ok || device < 0 || device >= o.devices || o.want != nil && o.want(device, seq) != string(payload) {
+		o.odd = append(o.odd, string(payload))
 		return
 	}
 	o.came[device] = append(o.came[device], seq)
-	o.total++
+	o.seen[device][seq] = true
+	o.n++
 }
 
 func identify(payload string) (device, seq int, ok bool) {
-	id := between(payload, `"id":"r-`, `"`)
-	n := strings.TrimRight(between(payload+",", `"seq":`, ","), "}]")
-	device, err := strconv.Atoi(id)
-	seq, err2 := strconv.Atoi(n)
+	device, err := strconv.Atoi(between(payload, `"id":"r-`, `"`))
+	seq, err2 := strconv.Atoi(strings.TrimRight(between(payload+",", `"seq":`, ","), "}]"))
 	return device, seq, err == nil && err2 == nil
 }
 
@@ -67,25 +86,28 @@ func between(s, before, after string) string {
 func (o *oracle) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.total
+	return o.n
 }
 
-func (o *oracle) published() int {
-	sum := 0
-	for _, n := range o.sent {
-		sum += n
+// published is how many messages were sent, by device and in all.
+func (l *ledger) published() (each []int, all int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.sent {
+		all += n
 	}
-	return sum
+	return append(each, l.sent...), all
 }
 
 // complete waits until every message has come at least once.
 func (o *oracle) complete() {
 	o.t.Helper()
-	waitFor(o.t, fmt.Sprintf("all of %d messages came out", o.published()), func() bool {
+	each, all := o.published()
+	waitFor(o.t, fmt.Sprintf("all of %d messages came out", all), func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		for device, n := range o.sent {
-			if distinct(o.came[device]) < n {
+		for device, n := range each {
+			if len(o.seen[device]) < n {
 				return false
 			}
 		}
@@ -93,21 +115,14 @@ func (o *oracle) complete() {
 	})
 }
 
-func distinct(list []int) int {
-	seen := map[int]bool{}
-	for _, n := range list {
-		seen[n] = true
-	}
-	return len(seen)
-}
-
 // check judges what came: once each and in order, or, after a crash, at least once with steps back only.
 func (o *oracle) check(crashed bool) {
 	o.t.Helper()
 	o.complete()
+	each, all := o.published()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, payload := range o.unknown {
+	for _, payload := range o.odd {
 		o.t.Errorf("unknown output %.200s", payload)
 	}
 	twice := 0
@@ -126,14 +141,14 @@ func (o *oracle) check(crashed bool) {
 			seen[n] = true
 			most = max(most, n)
 		}
-		if len(seen) != o.sent[device] {
-			o.t.Errorf("device %d: %d of %d came", device, len(seen), o.sent[device])
+		if len(seen) != each[device] {
+			o.t.Errorf("device %d: %d of %d came", device, len(seen), each[device])
 		}
 	}
 	if twice > 0 && !crashed {
 		o.t.Errorf("%d came twice", twice)
 	}
-	o.t.Logf("%d messages published, %d came out, %d of them again", o.published(), o.total, twice)
+	o.t.Logf("%d messages published, %d came out, %d of them again", all, o.n, twice)
 }
 
 // A publisher speaks MQTT by hand: QoS 1, many on their way at once, and it knows which of them the broker
@@ -170,18 +185,20 @@ func (o *oracle) publisher(addr string) *publisher {
 func (p *publisher) publish(n int) {
 	p.o.t.Helper()
 	for i := range n {
-		device := i % p.o.devices
 		for p.open >= p.most {
 			p.wait()
 		}
-		p.id = p.id%60000 + 1
-		packet := &packets.Publish{Topic: topicOf(device), QoS: 1, PacketID: p.id, Payload: []byte(payloadOf(device, p.o.sent[device])), Properties: &packets.Properties{}}
-		if _, err := packet.WriteTo(p.conn); err != nil {
-			p.o.t.Fatalf("publish: %v", err)
-		}
-		p.o.mu.Lock()
+		device := i % p.o.devices
+		p.o.ledger.mu.Lock()
+		seq := p.o.sent[device]
 		p.o.sent[device]++
-		p.o.mu.Unlock()
+		p.o.ledger.mu.Unlock()
+		p.id = p.id%60000 + 1
+		packet := &packets.Publish{Topic: topicOf(device), QoS: 1, PacketID: p.id, Payload: []byte(payloadOf(device, seq)), Properties: &packets.Properties{}}
+		if _, err := packet.WriteTo(p.conn); err != nil {
+			p.o.t.Errorf("publish: %v", err)
+			return
+		}
 		p.open++
 	}
 	for p.open > 0 {
@@ -189,12 +206,23 @@ func (p *publisher) publish(n int) {
 	}
 }
 
+// background publishes while the test goes on; done is closed when the broker has accepted all.
+func (p *publisher) background(n int) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		p.publish(n)
+	}()
+	return done
+}
+
 func (p *publisher) wait() {
 	p.o.t.Helper()
-	if err := <-p.acks; err != nil {
-		p.o.t.Fatalf("the broker hangs up on the publisher: %v", err)
-	}
 	p.open--
+	if err := <-p.acks; err != nil {
+		p.o.t.Errorf("the broker hangs up on the publisher: %v", err)
+		p.open = 0
+	}
 }
 
 // watch notes all that comes on a topic filter of the broker, until the test ends.

@@ -1,0 +1,47 @@
+package test
+
+import (
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestSizes: what an edge box has to give. Neither figure is a matter of how fast the machine is.
+func TestSizes(t *testing.T) {
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mib := float64(info.Size()) / (1 << 20)
+	t.Logf("the stripped binary has %.1f MiB", mib)
+	if mib > 22 {
+		t.Errorf("the stripped binary has %.1f MiB, at most 22 are promised", mib)
+	}
+	if file, err := elf.Open(binary); err == nil {
+		defer file.Close()
+		if libraries, err := file.ImportedLibraries(); err == nil && len(libraries) > 0 {
+			t.Errorf("the binary is not static: it wants %v", libraries)
+		}
+	}
+
+	broker := mosquitto(t)
+	b := newBox(t, toSource(broker.URL()), rule(toOut))
+	b.start()
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(b.cmd.Process.Pid), "status"))
+	if err != nil {
+		t.Skip("no /proc on this system")
+	}
+	kib, err := strconv.Atoi(strings.Fields(between(string(status), "VmRSS:", "\n"))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	mib = float64(kib) / 1024
+	t.Logf("idle it takes %.1f MiB", mib)
+	if mib > 20 {
+		t.Errorf("idle it takes %.1f MiB, at most 20 are promised", mib)
+	}
+	b.stop()
+}
