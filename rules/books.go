@@ -12,8 +12,9 @@ import (
 // A book counts what became of the messages of one rule. Every message that comes in ends in exactly one of
 // the outcomes; what has not yet is in flight. A book outlives a reload: it belongs to the rule's name.
 type book struct {
-	in, delivered, filtered, failed, dropped, shadow atomic.Int64
+	in, delivered, filtered, suppressed, late, kept, failed, dropped, shadow atomic.Int64
 
+	results atomic.Int64 // of windows and timers, which no message brings
 	missing atomic.Int64 // comparisons of what was missing
 
 	mu     sync.Mutex
@@ -79,8 +80,9 @@ func (b *book) read(s *RuleStats) {
 	// Outcomes are read before what came in, so that a message on its way is in flight and never below zero.
 	s.Delivered, s.Filtered, s.Error = b.delivered.Load(), b.filtered.Load(), b.failed.Load()
 	s.Dropped, s.Shadow, s.Missing = b.dropped.Load(), b.shadow.Load(), b.missing.Load()
+	s.Suppressed, s.Late, s.Kept, s.Results = b.suppressed.Load(), b.late.Load(), b.kept.Load(), b.results.Load()
 	s.In = b.in.Load()
-	s.InFlight = s.In - s.Delivered - s.Filtered - s.Error - s.Dropped - s.Shadow
+	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.errors) > 0 {

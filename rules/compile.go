@@ -33,7 +33,8 @@ const (
 // Names tell which names an expression may read.
 type names struct {
 	payload, item, out, key bool
-	lets                    int // how many of the rule's lets
+	kept                    bool // state, last and lag
+	lets                    int  // how many of the rule's lets
 }
 
 // A compiler turns the expressions of one rule into evaluators.
@@ -41,6 +42,7 @@ type compiler struct {
 	set         *setCompiler
 	lets        []string
 	letReadsKey []bool
+	letReads    []bool // what the rule keeps
 	params      []string
 	out         *shape // what out has, where names.out is set
 
@@ -52,6 +54,8 @@ type compiler struct {
 	inside      int      // predicates around
 	usesPayload bool
 	usesKey     bool
+	usesKept    bool
+	keeps       *keeps // what the expressions of the rule read of what it keeps
 }
 
 // compile compiles the text of one expression.
@@ -282,6 +286,10 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return members(func(c *scope) (Value, error) { return c.item, nil }, path), nil
 	case "meta":
 		return metaField(path, at)
+	case "state":
+		return k.stateField(path, at)
+	case "last":
+		return k.lastField(path, at)
 	case "out":
 		if !k.names.out {
 			return nil, sourceErrorf(at, "out is the result of map: or set:, which is not there yet")
@@ -297,6 +305,12 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 				return nil, sourceErrorf(at, "the let %s reads key, so it cannot be read here", name)
 			}
 			k.usesKey = true
+		}
+		if k.letReads[i] {
+			if !k.names.kept {
+				return nil, sourceErrorf(at, "the let %s reads what the rule keeps, so it cannot be read here", name)
+			}
+			k.usesKept = true
 		}
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
 	}

@@ -24,7 +24,7 @@ func Eval(source string, payload []byte, topic string, files []File, env Env) ([
 	}
 	s.finish()
 	m := &engine.Message{Topic: topic, Payload: payload, Received: time.Now(), Meta: &engine.Meta{}}
-	l := s.program.Lane().(*lane)
+	l := s.program.newLane()
 	c := &l.scope
 	c.now, c.message = m.Received, m
 	c.begin(&rule{set: s.program, locals: k.most})

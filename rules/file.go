@@ -26,6 +26,9 @@ type ruleSpec struct {
 	When        *strictyaml.Text                 `yaml:"when"`
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
+	MaxKeys     int                              `yaml:"max_keys"`
+	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
+	State       strictyaml.Map[stateSpec]        `yaml:"state"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
 	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`

@@ -86,3 +86,62 @@ func balance(t testing.TB, p *Program, name string) string {
 	}
 	return text
 }
+
+// A player runs a program on a virtual clock and notes what comes out, with its time since the start.
+type player struct {
+	t     testing.TB
+	p     *Program
+	lane  engine.Lane
+	start time.Time
+	now   time.Time
+	next  time.Time // when Tick wants to be called
+	got   []string
+}
+
+func play(t testing.TB, p *Program) *player {
+	start := time.UnixMilli(1_700_000_000_000)
+	return &player{t: t, p: p, lane: p.Lane(), start: start, now: start}
+}
+
+func (y *player) emit(sink string, out *engine.Message) {
+	y.got = append(y.got, fmt.Sprint(y.now.Sub(y.start), " ", record{sink, out}))
+	out.Done()
+}
+
+// until lets time pass, and fires what is due.
+func (y *player) until(at time.Duration) {
+	end := y.start.Add(at)
+	for {
+		y.next = y.p.Tick(y.now, y.emit)
+		if y.next.IsZero() || y.next.After(end) {
+			y.now = end
+			return
+		}
+		y.now = y.next
+	}
+}
+
+// send is a message at a time; what is due before that fires first.
+func (y *player) send(at time.Duration, topic, payload string) {
+	y.t.Helper()
+	if end := y.start.Add(at); end.After(y.now) {
+		y.until(at - 1)
+		y.now = end
+	}
+	settled := false
+	m := &engine.Message{Topic: topic, Key: topic, Payload: []byte(payload), Received: y.now, Meta: &engine.Meta{Source: "in", QoS: 1}}
+	m.Receive(func(*engine.Message, engine.Outcome) { settled = true })
+	y.lane.Process(y.now, m, y.emit)
+	m.Done()
+	if !settled {
+		y.t.Errorf("%s %s was not settled", topic, payload)
+	}
+}
+
+func (y *player) expect(want ...string) {
+	y.t.Helper()
+	if !slices.Equal(y.got, want) {
+		y.t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(y.got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	y.got = nil
+}

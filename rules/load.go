@@ -84,7 +84,7 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
-	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}}
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
 	if p.payload == 0 {
 		p.payload = defaultPayload
 	}
@@ -184,16 +184,25 @@ func (s *setCompiler) finish() {
 			}
 		}
 	}
-	books := map[string]*book{}
+	if len(*s.errs) > 0 {
+		return
+	}
+	before := map[string]*rule{}
 	if s.env.Previous != nil {
 		for _, r := range s.env.Previous.rules {
-			books[r.name] = r.book
+			before[r.name] = r
 		}
 	}
+	p.ticker = p.newLane()
 	for i, r := range p.rules {
-		if r.book = books[r.name]; r.book == nil {
+		was := before[r.name]
+		if was == nil {
+			was = &rule{}
+		}
+		if r.book = was.book; r.book == nil {
 			r.book = &book{}
 		}
+		r.inherit(was)
 		if !r.enabled {
 			continue
 		}

@@ -33,13 +33,17 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.from(spec)
 	b.options(spec)
 	item := spec.Split != nil
+	b.keeps = newKeeps(spec)
 	r.split = b.expression(spec.Split, "split", strict, names{payload: true})
 	b.compileLets(spec.Let, item)
-	in := names{payload: true, item: item, key: true, lets: len(b.lets)}
+	in := names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)}
+	b.usesKey, b.usesKept = false, false
 	r.when = b.expression(spec.When, "when", lenient, in)
+	r.keyFirst = b.usesKey || b.usesKept
 	if r.key = b.expression(spec.Key, "key", strict, names{payload: true, item: item, lets: len(b.lets)}); r.key != nil && r.key.source == "topic" {
 		r.key = nil
 	}
+	b.keyed(spec, in)
 	b.result(spec, in)
 	in.out = true
 	r.id = b.expression(spec.ID, "id", strict, in)
@@ -51,6 +55,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	}
 	b.suffixes()
 	b.onError(spec.OnError)
+	b.remember(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
 	s.program.rules = append(s.program.rules, r)
@@ -111,10 +116,11 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		case !isName(let.Key):
 			b.add(let.Pos, "let: %q is no name: letters, digits and _, not beginning with a digit", let.Key)
 		}
-		b.usesKey = false
-		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, lets: len(b.lets)})
+		b.usesKey, b.usesKept = false, false
+		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)})
 		b.lets = append(b.lets, let.Key)
 		b.letReadsKey = append(b.letReadsKey, b.usesKey)
+		b.letReads = append(b.letReads, b.usesKept)
 		b.rule.lets = append(b.rule.lets, e)
 	}
 }

@@ -26,10 +26,10 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 }
 
 // standardNames are the top-level names of expressions.
-var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item"}
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last"}
 
 // laterNames are reserved for what rules will know.
-var laterNames = []string{"state", "window", "last", "absent", "lag"}
+var laterNames = []string{"window", "absent", "lag"}
 
 func isReserved(name string) bool {
 	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || functionNamed(name) != nil ||

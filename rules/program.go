@@ -27,6 +27,11 @@ type Program struct {
 	defaults map[string][]*pattern // by source: its topics
 	run      string                // makes ids of this process unlike those of any other
 	lanes    *atomic.Int64         // that were made in this process
+
+	timed  []*rule       // of which something may be due
+	due    atomic.Int64  // when Tick said that it wants to be called again
+	wakes  chan struct{} // one slot
+	ticker *lane         // runs what Tick fires
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -62,14 +67,14 @@ func (p *Program) Stats() []RuleStats {
 	return stats
 }
 
-// Tick has nothing to do: these rules keep nothing from one message to the next.
-func (p *Program) Tick(time.Time, engine.Emit) time.Time { return time.Time{} }
-
 // Lane returns a processor for one goroutine.
-func (p *Program) Lane() engine.Lane {
+func (p *Program) Lane() engine.Lane { return p.newLane() }
+
+func (p *Program) newLane() *lane {
 	l := &lane{program: p, topics: map[string]map[string]*entry{}}
 	l.scope.slots = make([]jsonscan.Value, p.fields)
 	l.scope.idBase = p.laneID()
+	l.later = func(sink string, out *engine.Message) { l.pending = append(l.pending, draft{sink, out}) }
 	return l
 }
 
@@ -80,11 +85,15 @@ func (p *Program) laneID() string { return p.run + strconv.FormatInt(p.lanes.Add
 type lane struct {
 	program *Program
 	scope   scope
+	aside   scope                        // of results, while a message is handled
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
 	emit    engine.Emit // of the message that is handled
 	made    []draft
 	slab    []engine.Message
+
+	later   engine.Emit // takes what is made under the lock of a memory
+	pending []draft     // of later
 }
 
 // An entry is what all messages of one topic have in common.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"edge/engine"
@@ -30,6 +31,13 @@ type rule struct {
 	routes  []route
 	first   bool // match: first
 	onError []letterTarget
+
+	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
+	dedupe   *dedupe // and what follows: its operators, nil where it has none
+	states   []*stateRule
+	last     *lastRule
+	memory   *memory // nil: it keeps nothing from one message to the next
+	maxKeys  int
 
 	locals int  // that its expressions need
 	reads  bool // the payload is scanned for it
@@ -139,9 +147,28 @@ func (r *rule) process(l *lane, m *engine.Message, params []string) {
 
 // fail settles an element as an error.
 func (r *rule) fail(l *lane, err error) {
-	r.fault(&l.scope, l.scope.message, err, l.emit)
-	r.book.failed.Add(1)
+	c := &l.scope
+	r.fault(c, c.message, err, l.emit)
+	c.count(&r.book.failed)
 }
+
+// count adds to an outcome of the book, which is of messages: what a window or a timer makes has none.
+func (c *scope) count(outcome *atomic.Int64) {
+	if !c.fired {
+		outcome.Add(1)
+	}
+}
+
+// A verdict is what the operators of a rule say of a message that nothing is wrong with.
+type verdict uint8
+
+const (
+	passes     verdict = iota // on to the routes
+	filtered                  // a condition was not met
+	suppressed                // dedupe, on_change or throttle holds it back for good
+	late                      // its windows are closed
+	taken                     // a window, a state or a timer has it
+)
 
 // element runs the rule for one message, or one element of it.
 func (r *rule) element(l *lane, item Value) {
@@ -149,27 +176,72 @@ func (r *rule) element(l *lane, item Value) {
 	c.begin(r)
 	c.item = item
 	r.book.in.Add(1)
+	if r.memory == nil {
+		r.judge(l, (*rule).compute)
+		return
+	}
+	if !r.keyFirst && !r.admit(l) {
+		return
+	}
+	r.remembering(l, func() {
+		r.memory.fire(l, r, nanos(c.now), false, unlimited)
+		r.judge(l, (*rule).remember)
+	})
+}
+
+// judge finds the verdict on a message and acts on it.
+func (r *rule) judge(l *lane, find func(*rule, *lane) (verdict, error)) {
+	c := &l.scope
 	defer func() {
 		if reason := recover(); reason != nil {
 			l.made = l.made[:0]
 			r.fail(l, fail(Panic, "%v", reason))
 		}
 	}()
-	pass, err := c.condition(r.when)
-	if err == nil && pass {
-		err = r.compute(c)
-	}
+	v, err := find(r, l)
 	if c.missing > 0 {
 		r.book.missing.Add(c.missing)
+		c.missing = 0
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		r.fail(l, err)
-	case !pass:
-		r.book.filtered.Add(1)
+		return
+	}
+	switch v {
+	case filtered:
+		c.count(&r.book.filtered)
+	case suppressed:
+		c.count(&r.book.suppressed)
+	case late:
+		c.count(&r.book.late)
+	case taken:
+		c.count(&r.book.kept)
 	default:
 		r.deliver(l)
 	}
+}
+
+// compute is the way of a message through a rule that keeps nothing.
+func (r *rule) compute(l *lane) (verdict, error) {
+	c := &l.scope
+	if pass, err := c.condition(r.when); !pass || err != nil {
+		return filtered, err
+	}
+	if r.key != nil {
+		if _, err := c.keyValue(); err != nil {
+			return passes, err
+		}
+	}
+	return passes, r.shapeResult(c)
+}
+
+// shapeResult makes the result of map or set.
+func (r *rule) shapeResult(c *scope) error {
+	if err := c.fill(); err != nil {
+		return err
+	}
+	_, err := c.result()
+	return err
 }
 
 // condition evaluates a condition; there is none that is not met.
@@ -189,22 +261,6 @@ func (c *scope) condition(e *expression) (bool, error) {
 		return false, nil
 	}
 	return false, &failure{err: fail(NotBoolean, "the condition gives %s, not true or false", v.typeName()), expression: e}
-}
-
-// compute makes the key and the result.
-func (r *rule) compute(c *scope) error {
-	if r.key != nil {
-		if _, err := c.keyValue(); err != nil {
-			return err
-		}
-	}
-	if err := c.fill(); err != nil {
-		return err
-	}
-	if _, err := c.result(); err != nil {
-		return err
-	}
-	return nil
 }
 
 // deliver makes a message for each target of each route that matches, and emits them when all are made.
@@ -235,13 +291,13 @@ func (r *rule) deliver(l *lane) {
 	}
 	switch {
 	case len(l.made) == 0 && failed:
-		r.book.failed.Add(1)
+		c.count(&r.book.failed)
 	case len(l.made) == 0:
-		r.book.filtered.Add(1)
+		c.count(&r.book.filtered)
 	case r.shadow && failed:
-		r.book.failed.Add(1)
+		c.count(&r.book.failed)
 	case r.shadow:
-		r.book.shadow.Add(1)
+		c.count(&r.book.shadow)
 	default:
 		l.send(r, failed)
 	}
@@ -330,15 +386,19 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 // send emits what a rule made of one message. A single one is counted by itself, several as a group.
 func (l *lane) send(r *rule, failed bool) {
 	cause := l.scope.message
+	var origin engine.Origin = r
+	if l.scope.fired {
+		origin = (*member)(r)
+	}
 	if len(l.made) == 1 && !failed {
 		made := l.made[0]
-		made.out.From(cause, r)
+		made.out.From(cause, origin)
 		l.emit(made.sink, made.out)
 		return
 	}
 	group := l.message()
 	group.Topic, group.Key, group.Payload = cause.Topic, cause.Key, cause.Payload
-	group.From(cause, r)
+	group.From(cause, origin)
 	for _, made := range l.made {
 		made.out.From(group, (*member)(r))
 		l.emit(made.sink, made.out)

@@ -20,6 +20,13 @@ type scope struct {
 	out     output
 	arena   arena
 
+	// What the rule keeps, as it was before this message. Read under the lock of its memory.
+	id     []byte  // identity of the key
+	kept   *kept   // nil: nothing yet
+	states []Value // by state
+	last   []Value // the fields of the last message that the rule reads; nil: there was none
+	fired  bool    // what is made has no message as its cause, but a window or a timer
+
 	idBase   string // with which the ids of this lane begin
 	sequence int64
 
@@ -66,6 +73,7 @@ func (c *scope) begin(r *rule) {
 	}
 	c.locals = c.locals[:r.locals]
 	c.missing = 0
+	c.kept, c.last, c.fired = nil, nil, false
 	c.out.reset()
 }
 

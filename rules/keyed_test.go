@@ -1,0 +1,78 @@
+package rules
+
+import (
+	"testing"
+	"time"
+)
+
+const seconds = time.Second
+
+func TestDedupe(t *testing.T) {
+	p := load(t, head+"    key: params.id\n    dedupe: {by: payload.n, within: 10s}\n    route: [{to: dead}]\n")
+	y := play(t, p)
+	y.send(0, topic, `{"n":1}`)
+	y.send(1*seconds, topic, `{"n":1}`)
+	y.send(2*seconds, topic, `{"n":1.0}`)
+	y.send(3*seconds, topic, `{"n":"1"}`)
+	y.send(4*seconds, "hospital/H1/device/r-2/status", `{"n":1}`)
+	y.send(5*seconds, topic, `{}`)
+	y.send(6*seconds, topic, `{"n":null}`)
+	y.send(9999*time.Millisecond, topic, `{"n":1}`)
+	y.send(10*seconds, topic, `{"n":1}`)
+	y.expect(`0s dead {"n":1}`, `3s dead {"n":"1"}`, `4s dead {"n":1}`, `5s dead {}`, `6s dead {"n":null}`, `10s dead {"n":1}`)
+	if s := p.Stats()[0]; s.Suppressed != 3 || s.InFlight != 0 {
+		t.Errorf("book %+v", s)
+	}
+}
+
+func TestState(t *testing.T) {
+	p := load(t, head+`    state:
+      sum: {value: "(state.sum ?? 0) + payload.n", ttl: 10s}
+      before: {value: state.sum}
+    map: {old: state.sum, older: state.before, last: last.n, n: payload.n}
+    route: [{to: dead}]
+`)
+	y := play(t, p)
+	y.send(0, topic, `{"n":1}`)
+	y.send(1*seconds, topic, `{"n":2}`)
+	y.send(2*seconds, topic, `{"n":4}`)
+	y.send(12*seconds, topic, `{"n":8}`)
+	y.expect(`0s dead {"old":null,"older":null,"last":null,"n":1}`, `1s dead {"old":1,"older":null,"last":1,"n":2}`,
+		`2s dead {"old":3,"older":1,"last":2,"n":4}`, `12s dead {"old":null,"older":3,"last":4,"n":8}`)
+	balance(t, p, "r")
+}
+
+// What stays the same in a rule goes on over a reload, what does not begins anew.
+func TestReloadKeepsState(t *testing.T) {
+	const rule = head + "    key: params.id\n    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {n: state.n}\n    route: [{to: dead}]\n"
+	before := load(t, rule)
+	y := play(t, before)
+	y.send(0, topic, `{}`)
+	env := testEnv
+	env.Previous = before
+	reload := func(text string) {
+		t.Helper()
+		p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, env)
+		if err := errs.Err(); err != nil {
+			t.Fatal(err)
+		}
+		y.p, y.lane, env.Previous = p, p.Lane(), p
+	}
+	reload(rule + "    description: other\n")
+	y.send(0, topic, `{}`)
+	reload(rule + "    when: payload.x == nil\n")
+	y.send(0, topic, `{}`)
+	y.expect(`0s dead {"n":null}`, `0s dead {"n":1}`, `0s dead {"n":2}`)
+	reload(head + "    key: params.site\n    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {n: state.n}\n    route: [{to: dead}]\n")
+	y.send(0, topic, `{}`)
+	y.expect(`0s dead {"n":null}`)
+}
+
+func TestMaxKeys(t *testing.T) {
+	p := load(t, head+"    key: params.id\n    max_keys: 2\n    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {n: state.n}\n    route: [{to: dead}]\n")
+	y := play(t, p)
+	for _, id := range []string{"a", "b", "a", "c", "a", "b"} {
+		y.send(0, "hospital/H1/device/"+id+"/status", `{}`)
+	}
+	y.expect(`0s dead {"n":null}`, `0s dead {"n":null}`, `0s dead {"n":1}`, `0s dead {"n":null}`, `0s dead {"n":2}`, `0s dead {"n":null}`)
+}

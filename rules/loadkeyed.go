@@ -1,0 +1,153 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"edge/internal/strictyaml"
+)
+
+type dedupeSpec struct {
+	By     *strictyaml.Text `yaml:"by,required"`
+	Within time.Duration    `yaml:"within,required"`
+	pos    strictyaml.Pos
+}
+
+// Validate checks what a type cannot say.
+func (d *dedupeSpec) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Errors) {
+	d.pos = pos("")
+	if d.Within <= 0 {
+		errs.Add(pos("within"), "dedupe: within wants a duration above zero, such as 1m")
+	}
+}
+
+type stateSpec struct {
+	Value *strictyaml.Text `yaml:"value,required"`
+	TTL   time.Duration    `yaml:"ttl"`
+}
+
+// Validate checks what a type cannot say.
+func (s *stateSpec) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Errors) {
+	if s.TTL < 0 {
+		errs.Add(pos("ttl"), "state: ttl wants a duration above zero, such as 7d")
+	}
+}
+
+// keeps gathers, while a rule is compiled, what its expressions read of what it keeps.
+type keeps struct {
+	states []string
+	last   [][]string // paths of the payload
+}
+
+func newKeeps(spec *ruleSpec) *keeps {
+	k := &keeps{}
+	for _, s := range spec.State {
+		k.states = append(k.states, s.Key)
+	}
+	return k
+}
+
+// stateField compiles state.NAME.
+func (k *compiler) stateField(path []string, at int) (evaluator, *sourceError) {
+	if !k.names.kept {
+		return nil, sourceErrorf(at, "state cannot be read here")
+	}
+	if len(path) == 0 {
+		return nil, sourceErrorf(at, "state is not a value; write state.NAME with a name of the rule's state:")
+	}
+	i := slices.Index(k.keeps.states, path[0])
+	if i < 0 {
+		switch hint := strictyaml.Suggest(path[0], k.keeps.states); {
+		case hint != "":
+			return nil, sourceErrorf(at, "unknown state %s, did you mean state.%s?", path[0], hint)
+		case len(k.keeps.states) == 0:
+			return nil, sourceErrorf(at, "unknown state %s: the rule has no state:", path[0])
+		}
+		return nil, sourceErrorf(at, "unknown state %s; the rule has %s", path[0], strings.Join(k.keeps.states, ", "))
+	}
+	k.usesKept = true
+	return members(func(c *scope) (Value, error) { return c.states[i], nil }, path[1:]), nil
+}
+
+// lastField compiles last and last.PATH, of the message before.
+func (k *compiler) lastField(path []string, at int) (evaluator, *sourceError) {
+	if !k.names.kept {
+		return nil, sourceErrorf(at, "last cannot be read here")
+	}
+	k.usesKept, k.usesPayload = true, true
+	same := func(other []string) bool { return slices.Equal(path, other) }
+	i := slices.IndexFunc(k.keeps.last, same)
+	if i < 0 {
+		i = len(k.keeps.last)
+		k.keeps.last = append(k.keeps.last, slices.Clone(path))
+	}
+	return func(c *scope) (Value, error) {
+		if i >= len(c.last) {
+			return null, nil
+		}
+		return c.last[i], nil
+	}, nil
+}
+
+// keyed compiles the operators that keep something for each key.
+func (b *builder) keyed(spec *ruleSpec, in names) {
+	r := b.rule
+	if d := spec.Dedupe; d != nil {
+		r.dedupe = &dedupe{by: b.expression(d.By, "dedupe.by", defaulted, in), within: d.Within}
+	}
+	for _, s := range spec.State {
+		if !isName(s.Key) {
+			b.add(s.Pos, "state: %q is no name: letters, digits and _, not beginning with a digit", s.Key)
+		}
+		value := b.expression(s.Value.Value, "state."+s.Key, strict, in)
+		r.states = append(r.states, &stateRule{name: s.Key, value: value, ttl: s.Value.TTL})
+	}
+}
+
+// remember makes the memory of the rule, if it needs one, when all its expressions are compiled.
+func (b *builder) remember(spec *ruleSpec) {
+	r := b.rule
+	if len(b.keeps.last) > 0 {
+		r.last = &lastRule{}
+		for _, path := range b.keeps.last {
+			r.last.fields = append(r.last.fields, b.field(path))
+		}
+		r.last.signature = fmt.Sprint("last ", b.keeps.last)
+	}
+	if spec.MaxKeys < 0 {
+		b.add(r.pos, "max_keys wants a number above zero")
+	}
+	if r.dedupe == nil && len(r.states) == 0 && r.last == nil {
+		return
+	}
+	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
+	if r.maxKeys = spec.MaxKeys; r.maxKeys == 0 {
+		r.maxKeys = defaultMaxKeys
+	}
+}
+
+// inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
+// gives each operator its place in it.
+func (r *rule) inherit(was *rule) {
+	if r.memory == nil {
+		return
+	}
+	if was.memory != nil && was.memory.signature == r.memory.signature {
+		r.memory = was.memory
+	}
+	m := r.memory
+	if r.dedupe != nil {
+		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within))
+	}
+	for _, s := range r.states {
+		s.slot = m.slot("state " + s.name)
+	}
+	if r.last != nil {
+		r.last.slot = m.slot(r.last.signature)
+	}
+	if r.enabled {
+		r.set.timed = append(r.set.timed, r)
+	}
+}

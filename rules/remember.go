@@ -1,0 +1,217 @@
+package rules
+
+import (
+	"math"
+	"time"
+
+	"edge/engine"
+	"edge/internal/jsonscan"
+)
+
+// unlimited is how many things of a schedule a lane fires before a message: all that are due.
+const unlimited = math.MaxInt
+
+// admit evaluates when and the key, where neither reads what the rule keeps, and so needs no lock. What does
+// not pass is counted.
+func (r *rule) admit(l *lane) (ok bool) {
+	c := &l.scope
+	r.judgeAdmission(l, &ok)
+	return ok && c.key.err == nil
+}
+
+func (r *rule) judgeAdmission(l *lane, ok *bool) {
+	c := &l.scope
+	defer func() {
+		if reason := recover(); reason != nil {
+			*ok = false
+			r.fail(l, fail(Panic, "%v", reason))
+		}
+	}()
+	pass, err := c.condition(r.when)
+	if pass && err == nil {
+		_, err = c.keyValue()
+	}
+	if c.missing > 0 {
+		r.book.missing.Add(c.missing)
+		c.missing = 0
+	}
+	switch {
+	case err != nil:
+		r.fail(l, err)
+	case !pass:
+		r.book.filtered.Add(1)
+	default:
+		*ok = true
+	}
+}
+
+// remembering runs do under the lock of the rule's memory. What do emits goes out when the lock is free, in the
+// order in which lanes and Tick held it.
+func (r *rule) remembering(l *lane, do func()) {
+	m := r.memory
+	emit := l.emit
+	l.emit = l.later
+	m.mu.Lock()
+	do()
+	earlier := m.reckon()
+	made := len(l.pending) > 0
+	var ticket uint64
+	if made {
+		ticket = m.line.ticket()
+	}
+	m.mu.Unlock()
+	l.emit = emit
+	if earlier {
+		r.set.wake(m.due.Load())
+	}
+	if !made {
+		return
+	}
+	m.line.stepUp(ticket)
+	defer m.line.leave()
+	pending := l.pending
+	l.pending = nil // emit may not come back to it, but a panic might
+	for _, p := range pending {
+		emit(p.sink, p.out)
+	}
+	clear(pending)
+	l.pending = pending[:0]
+}
+
+// remember is the way of a message through a rule that keeps something, up to its routes. The order is that of
+// docs/rules.md: when, key, absent, dedupe, state, then window or map, on_change, throttle.
+func (r *rule) remember(l *lane) (verdict, error) {
+	c := &l.scope
+	key, err := c.keyValue()
+	if err != nil {
+		return passes, err
+	}
+	c.id = appendIdentity(c.id[:0], key)
+	c.kept = r.memory.find(c.id)
+	r.recall(c)
+	if r.keyFirst {
+		if pass, err := c.condition(r.when); !pass || err != nil {
+			return filtered, err
+		}
+	}
+	c.kept = r.memory.touch(c.id, r.maxKeys)
+	if r.dedupe != nil {
+		if again, err := r.dedupe.seen(c, r.memory); again || err != nil {
+			return suppressed, err
+		}
+	}
+	if err := r.note(c); err != nil {
+		return passes, err
+	}
+	return passes, r.shapeResult(c)
+}
+
+// recall copies what expressions may read of what is kept, so that they see it as it was before this message.
+func (r *rule) recall(c *scope) {
+	c.states = c.states[:0]
+	for _, s := range r.states {
+		c.states = append(c.states, s.recall(c))
+	}
+	if r.last != nil {
+		c.last = r.last.recall(c)
+	}
+}
+
+// note writes what a message leaves behind: it has passed when and dedupe.
+func (r *rule) note(c *scope) error {
+	values := make([]Value, len(r.states))
+	for i, s := range r.states { // all see the old values of all
+		v, err := c.run(s.value)
+		if err != nil {
+			return err
+		}
+		values[i] = v
+	}
+	for i, s := range r.states {
+		s.write(c, r.memory, values[i])
+	}
+	if r.last != nil {
+		r.last.write(c, r.memory)
+	}
+	return nil
+}
+
+// result makes what a window or a timer of a key brings: a message without a cause. prepare puts into the scope
+// what its expressions read. It is called under the lock, with l's emit being later.
+func (r *rule) result(l *lane, k *kept, prepare func(c *scope) (verdict, error)) {
+	now := l.scope.now
+	l.scope, l.aside = l.aside, l.scope // what the message that is handled has computed so far stays
+	defer func() { l.scope, l.aside = l.aside, l.scope }()
+	c := &l.scope
+	c.now = now
+	if c.idBase == "" {
+		c.idBase = r.set.laneID()
+	}
+	if len(c.slots) < r.set.fields {
+		c.slots = make([]jsonscan.Value, r.set.fields) // all missing: there is no payload
+	}
+	key := keyOf(k.id)
+	text, _ := appendScalar(nil, key)
+	m := &engine.Message{Key: string(text), Received: now}
+	m.Receive(nil)
+	c.message, c.params = m, nil
+	c.begin(r)
+	c.kept, c.fired = k, true
+	c.key = lazy{state: known, value: key}
+	r.book.results.Add(1)
+	r.judge(l, func(*rule, *lane) (verdict, error) { return prepare(c) })
+	m.Done()
+}
+
+// fireBatch is how many things Tick fires under one lock, so that messages do not wait for all of them.
+const fireBatch = 256
+
+// Tick fires what is due.
+func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
+	l := p.ticker
+	l.emit, l.scope.now = emit, now
+	for {
+		var next int64
+		for _, r := range p.timed {
+			due := r.memory.due.Load()
+			for due != 0 && due <= nanos(now) {
+				r.remembering(l, func() { r.memory.fire(l, r, nanos(now), true, fireBatch) })
+				due = r.memory.due.Load()
+			}
+			if due != 0 && (next == 0 || due < next) {
+				next = due
+			}
+		}
+		p.due.Store(next)
+		if p.unchanged(next) {
+			l.emit = nil
+			if next == 0 {
+				return time.Time{}
+			}
+			return now.Add(time.Duration(next - nanos(now)))
+		}
+	}
+}
+
+// unchanged says whether no lane has set an earlier deadline while Tick was looking.
+func (p *Program) unchanged(next int64) bool {
+	for _, r := range p.timed {
+		if due := r.memory.due.Load(); due != 0 && (next == 0 || due < next) {
+			return false
+		}
+	}
+	return true
+}
+
+// Wakes tells the engine that a lane has set a deadline earlier than the one Tick returned.
+func (p *Program) Wakes() <-chan struct{} { return p.wakes }
+
+func (p *Program) wake(due int64) {
+	if was := p.due.Load(); was != 0 && was <= due {
+		return
+	}
+	select {
+	case p.wakes <- struct{}{}:
+	default:
+	}
+}
