@@ -19,7 +19,7 @@ type gatherer struct {
 
 func gather(t testing.TB, fields string) *gatherer {
 	t.Helper()
-	p := load(t, head+"    aggregate:\n      "+strings.ReplaceAll(strings.TrimSpace(fields), "\n", "\n      ")+"\n    route: [{to: dead}]\n")
+	p := load(t, head+"    window: {type: tumbling, size: 1m}\n    aggregate:\n      "+strings.ReplaceAll(strings.TrimSpace(fields), "\n", "\n      ")+"\n    route: [{to: dead}]\n")
 	a := p.rules[0].aggregate
 	l := p.newLane()
 	return &gatherer{t: t, a: a, l: l, tally: a.start()}

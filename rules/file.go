@@ -29,6 +29,8 @@ type ruleSpec struct {
 	MaxKeys     int                              `yaml:"max_keys"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
+	Window      *windowSpec                      `yaml:"window"`
+	Having      *strictyaml.Text                 `yaml:"having"`
 	Aggregate   *block                           `yaml:"aggregate"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
@@ -52,6 +54,9 @@ func (r *ruleSpec) readable() {
 	}
 	if r.OnError != nil {
 		readable(&r.OnError.To)
+	}
+	if w := r.Window; w != nil && w.OnLate != nil {
+		readable(&w.OnLate.To)
 	}
 	for _, t := range [...]**strictyaml.Text{&r.Mode, &r.Topic, &r.Match} {
 		if *t != nil && (*t).Node == nil {

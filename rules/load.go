@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"edge/internal/jsonscan"
 	"edge/internal/strictyaml"
@@ -36,6 +37,8 @@ type Env struct {
 	Depth   int // of the deepest payload; 0: 64
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
+	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
+	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
 }
@@ -84,7 +87,7 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
-	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, wall: env.Wall, frontiers: map[string]*frontier{}, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
 	if p.payload == 0 {
 		p.payload = defaultPayload
 	}
@@ -210,9 +213,23 @@ func (s *setCompiler) finish() {
 			if p.sources[source] == nil {
 				p.sources[source] = &trie{}
 			}
+			if p.frontiers[source] == nil {
+				p.frontiers[source] = s.frontier(source)
+			}
 			for _, pattern := range r.patternsOf(source) {
 				p.sources[source].add(pattern.levels, i)
 			}
 		}
 	}
+}
+
+// frontier gives that of the set before, which goes on, or a new one.
+func (s *setCompiler) frontier(source string) *frontier {
+	if s.env.Previous == nil {
+		return newFrontier(true)
+	}
+	if f := s.env.Previous.frontiers[source]; f != nil {
+		return f
+	}
+	return newFrontier(false)
 }

@@ -119,7 +119,7 @@ func (b *builder) remember(spec *ruleSpec) {
 	if spec.MaxKeys < 0 {
 		b.add(r.pos, "max_keys wants a number above zero")
 	}
-	if r.dedupe == nil && len(r.states) == 0 && r.last == nil {
+	if r.dedupe == nil && len(r.states) == 0 && r.last == nil && r.window == nil {
 		return
 	}
 	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
@@ -131,6 +131,14 @@ func (b *builder) remember(spec *ruleSpec) {
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
 // gives each operator its place in it.
 func (r *rule) inherit(was *rule) {
+	if was.memory != nil && (r.memory == nil || was.memory.signature != r.memory.signature) && was.memory.holds() {
+		what := "its key, split or sources changed"
+		if r.memory == nil {
+			what = "it keeps nothing any more"
+		}
+		r.set.loses(r, "%s, what it kept is lost", what)
+		was = &rule{}
+	}
 	if r.memory == nil {
 		return
 	}
@@ -139,15 +147,39 @@ func (r *rule) inherit(was *rule) {
 	}
 	m := r.memory
 	if r.dedupe != nil {
-		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within))
+		r.dedupe.slot = r.slotFor(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within))
 	}
 	for _, s := range r.states {
-		s.slot = m.slot("state " + s.name)
+		s.slot = r.slotFor("state " + s.name)
 	}
 	if r.last != nil {
-		r.last.slot = m.slot(r.last.signature)
+		r.last.slot = r.slotFor(r.last.signature)
 	}
+	if r.window != nil {
+		r.window.slot = r.slotFor(r.window.signature + r.aggregate.signature)
+		r.window.open = m.scheduled(r.window.slot, func() schedule { return newWindows(r, m, r.window.slot) }).(*windows)
+	}
+	r.tellLost(was)
 	if r.enabled {
 		r.set.timed = append(r.set.timed, r)
 	}
+}
+
+// slotFor finds or makes the place of an operator in the memory.
+func (r *rule) slotFor(signature string) int {
+	slot := r.memory.slot(signature)
+	r.slots = append(r.slots, slot)
+	return slot
+}
+
+// tellLost says what of the open windows of the rule as it was before cannot go on.
+func (r *rule) tellLost(was *rule) {
+	if was.window == nil || was.memory != r.memory || r.window != nil && r.window.slot == was.window.slot || !r.memory.holds() {
+		return
+	}
+	what := "aggregate"
+	if r.window == nil || r.window.signature != was.window.signature {
+		what = "window"
+	}
+	r.set.loses(r, "its %s changed, what its open windows held is lost", what)
 }

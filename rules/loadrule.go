@@ -45,6 +45,10 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	}
 	b.keyed(spec, in)
 	b.result(spec, in)
+	b.window(spec, in)
+	if spec.Window != nil || spec.Aggregate != nil {
+		in = in.ofWindow()
+	}
 	in.out = true
 	r.id = b.expression(spec.ID, "id", strict, in)
 	if len(spec.Route) == 0 {
@@ -54,7 +58,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		b.route(spec, &spec.Route[i], i, in)
 	}
 	b.suffixes()
-	b.onError(spec.OnError)
+	r.onError = b.letters(spec.OnError, "on_error")
 	b.remember(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload

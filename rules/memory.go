@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,10 +32,12 @@ type memorySlot struct {
 	schedule  schedule // nil: nothing of it is ever due
 }
 
-// A kept is what a memory has of one key.
+// A kept is what a memory has of one key. There may be a hundred thousand, and most rules have one operator, so
+// that a second memo costs more than the first: see TestWindowMemory.
 type kept struct {
-	id         string // identity of the key
-	memos      []memo // by slot; nil where there is nothing yet
+	id         string  // identity of the key
+	first      memo    // of slot 0; nil: there is nothing yet
+	more       *[]memo // of the slots after it
 	prev, next *kept
 }
 
@@ -68,6 +71,16 @@ func (m *memory) slot(signature string) int {
 	}
 	m.slots = append(m.slots, memorySlot{signature: signature})
 	return len(m.slots) - 1
+}
+
+// scheduled gives the schedule of a slot, and makes it where there is none.
+func (m *memory) scheduled(slot int, newSchedule func() schedule) schedule {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.slots[slot].schedule == nil {
+		m.slots[slot].schedule = newSchedule()
+	}
+	return m.slots[slot].schedule
 }
 
 // find gives what is kept for a key, nil if nothing is.
@@ -115,36 +128,94 @@ func (m *memory) unlink(k *kept) {
 // A leaver is a memo that must be taken out of its schedule when its key is forgotten.
 type leaver interface{ leave(m *memory, slot int) }
 
+// holds says whether anything is kept.
+func (m *memory) holds() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.keys) > 0
+}
+
 // forget drops a key.
 func (m *memory) forget(k *kept) {
-	for slot, p := range k.memos {
-		if p == nil {
-			continue
-		}
-		m.bytes -= p.size()
-		if l, ok := p.(leaver); ok {
-			l.leave(m, slot)
-		}
+	for slot := range k.slots() {
+		m.drop(k, slot)
 	}
-	k.memos = nil
 	m.unlink(k)
 	delete(m.keys, k.id)
 }
 
+// drop empties a slot of a key.
+func (m *memory) drop(k *kept, slot int) {
+	p := k.memo(slot)
+	if p == nil {
+		return
+	}
+	m.bytes -= p.size()
+	if l, ok := p.(leaver); ok {
+		l.leave(m, slot)
+	}
+	k.set(slot, nil)
+}
+
+// forgetEmpty drops a key of which nothing is kept any more.
+func (m *memory) forgetEmpty(k *kept) {
+	for slot := range k.slots() {
+		if k.memo(slot) != nil {
+			return
+		}
+	}
+	if m.keys[k.id] == k {
+		m.forget(k)
+	}
+}
+
+// retire empties the slots that the rule which runs now has no use for. They stay as places.
+func (m *memory) retire(used []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for slot := range m.slots {
+		if slices.Contains(used, slot) {
+			continue
+		}
+		m.slots[slot].schedule = nil
+		for _, k := range m.keys {
+			m.drop(k, slot)
+		}
+	}
+}
+
+// slots is how many slots the key has room for.
+func (k *kept) slots() int {
+	if k.more == nil {
+		return 1
+	}
+	return 1 + len(*k.more)
+}
+
 // memo gives what is kept in a slot, nil if nothing is.
 func (k *kept) memo(slot int) memo {
-	if k == nil || slot >= len(k.memos) {
+	switch {
+	case k == nil || slot >= k.slots():
 		return nil
+	case slot == 0:
+		return k.first
 	}
-	return k.memos[slot]
+	return (*k.more)[slot-1]
 }
 
 // set puts p into a slot, or empties the slot with nil.
 func (k *kept) set(slot int, p memo) {
-	for len(k.memos) <= slot {
-		k.memos = append(k.memos, nil)
+	if slot == 0 {
+		k.first = p
+		return
 	}
-	k.memos[slot] = p
+	if k.more == nil {
+		k.more = new([]memo)
+	}
+	for len(*k.more) < slot {
+		*k.more = append(*k.more, nil)
+	}
+	(*k.more)[slot-1] = p
 }
 
 // reckon finds out when the next thing is due, and says whether that is earlier than was known.

@@ -103,6 +103,9 @@ func (r *rule) remember(l *lane) (verdict, error) {
 	if err := r.note(c); err != nil {
 		return passes, err
 	}
+	if r.window != nil {
+		return r.take(l)
+	}
 	return passes, r.shapeResult(c)
 }
 
@@ -119,6 +122,9 @@ func (r *rule) recall(c *scope) {
 
 // note writes what a message leaves behind: it has passed when and dedupe.
 func (r *rule) note(c *scope) error {
+	if len(r.states) == 0 && r.last == nil {
+		return nil
+	}
 	values := make([]Value, len(r.states))
 	for i, s := range r.states { // all see the old values of all
 		v, err := c.run(s.value)

@@ -25,7 +25,8 @@ type rule struct {
 	lets      []*expression
 	when      *expression
 	key       *expression
-	aggregate *aggregates // nil: its results are of one message each
+	window    *window     // nil: its results are of one message each
+	aggregate *aggregates // what of many messages a window brings
 	shape     shape
 	setAt     *expression // where set or remove stands, for errors
 	id        *expression
@@ -38,6 +39,7 @@ type rule struct {
 	states   []*stateRule
 	last     *lastRule
 	memory   *memory // nil: it keeps nothing from one message to the next
+	slots    []int   // of memory, that it uses
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -183,6 +185,9 @@ func (r *rule) element(l *lane, item Value) {
 	}
 	if !r.keyFirst && !r.admit(l) {
 		return
+	}
+	for due := r.memory.due.Load(); due != 0 && due < nanos(c.now); due = r.memory.due.Load() {
+		r.remembering(l, func() { r.memory.fire(l, r, nanos(c.now), false, fireBatch) })
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
