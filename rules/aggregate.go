@@ -140,6 +140,11 @@ func (a *aggregates) results(t *tally, into []Value) ([]Value, error) {
 			return into, &failure{err: locate(err, g.at), expression: g.expression}
 		}
 		into = append(into, v)
+		if a.cells[g.cell].kind == collected {
+			if l, ok := (*partOf(t, a.cells[g.cell].part)).(*collection); ok && l.left > 0 {
+				a.rule.book.leftOut.Add(int64(l.left))
+			}
+		}
 	}
 	return into, nil
 }

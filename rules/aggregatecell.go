@@ -86,6 +86,16 @@ func (c *cell) add(t *tally, words []uint64, v *Value, at int64, seq uint64) err
 	case least, greatest:
 		return c.addExtreme(t, words, v)
 	}
+	switch slot := partOf(t, c.part); c.kind {
+	case ranks:
+		return c.addRanked(slot, v)
+	case distinct:
+		return c.addDistinct(slot, v)
+	case collected:
+		c.addCollected(slot, v, place{at, seq})
+	default:
+		c.addFirstOrLast(slot, v, place{at, seq})
+	}
 	return nil
 }
 
@@ -137,7 +147,7 @@ func (c *cell) addExtreme(t *tally, words []uint64, v *Value) error {
 		return c.wrong(v)
 	}
 	if have == isNothing {
-		if _, err := compare(c.name, *v, *v); err != nil {
+		if !ordered(v) {
 			return fail(WrongType, "%s takes numbers, text or times, not %s", c.name, v.typeName())
 		}
 	} else {
@@ -148,6 +158,12 @@ func (c *cell) addExtreme(t *tally, words []uint64, v *Value) error {
 	}
 	c.hold(t, words, v)
 	return nil
+}
+
+// ordered says whether there are greater and lesser ones of v's type.
+func ordered(v *Value) bool {
+	_, err := compare("<", *v, *v)
+	return err == nil
 }
 
 // hold makes v the extreme.
@@ -166,7 +182,7 @@ func (c *cell) hold(t *tally, words []uint64, v *Value) {
 			return
 		}
 		c.bits.set(words, isPart)
-		*partOf(t, c.part) = &heldValue{v.keep()}
+		*partOf(t, c.part) = &heldValue{keptOf(v)}
 	}
 }
 
@@ -183,6 +199,12 @@ func (c *cell) merge(into, from *tally, to, of []uint64) {
 		if v := c.held(from, of); !v.isNull() {
 			_ = c.addExtreme(into, to, &v) // of another type: what was there first stays, as in add
 		}
+	case ranks:
+		c.mergeRanked(partOf(into, c.part), partOf(from, c.part))
+	case distinct:
+		c.mergeDistinct(partOf(into, c.part), partOf(from, c.part))
+	default:
+		c.mergeOrder(partOf(into, c.part), partOf(from, c.part))
 	}
 }
 
@@ -197,6 +219,21 @@ func (c *cell) result(g *aggregation, t *tally, words []uint64) (Value, error) {
 		return c.spreadResult(g, words)
 	case least, greatest:
 		return c.held(t, words), nil
+	}
+	switch p := *partOf(t, c.part); c.kind {
+	case ranks:
+		r, _ := p.(*ranked)
+		return r.percentile(g.percent)
+	case distinct:
+		d, _ := p.(*distinctValues)
+		return intValue(d.len()), nil
+	case collected:
+		l, _ := p.(*collection)
+		return l.result()
+	default:
+		if f, ok := p.(*firstOrLast); ok {
+			return f.value, nil
+		}
 	}
 	return null, nil
 }
