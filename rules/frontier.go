@@ -214,25 +214,12 @@ func (l *lane) passed(mark *passMark, order uint64) {
 		return
 	}
 	for _, r := range mark.frontier.pass(order) {
-		mine := l.program.sharing(r)
-		if mine == nil { // of a newer set, which goes on by itself
+		owner := r.memory.owner.Load()
+		if owner.set != l.program { // it goes on by itself
 			r.memory.due.Store(overdue)
-			r.set.wake(overdue)
+			owner.set.wake(overdue)
 			continue
 		}
-		mine.remembering(l, func() { mine.memory.fire(l, mine, nanos(l.scope.now), false, fireBatch) })
+		owner.remembering(l, func() { owner.memory.fire(l, owner, nanos(l.scope.now), false, fireBatch) })
 	}
-}
-
-// sharing gives the rule of p that keeps what r does in the same memory.
-func (p *Program) sharing(r *rule) *rule {
-	if r.set == p {
-		return r
-	}
-	for _, other := range p.timed {
-		if other.memory == r.memory {
-			return other
-		}
-	}
-	return nil
 }

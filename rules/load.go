@@ -33,8 +33,9 @@ type SinkInfo struct {
 type Env struct {
 	Sources map[string]SourceInfo // nil: edge.yaml is not known, and names of sources and sinks are not checked
 	Sinks   map[string]SinkInfo
-	Payload int // bytes of the largest payload; 0: 1 MiB
-	Depth   int // of the deepest payload; 0: 64
+	Payload int   // bytes of the largest payload; 0: 1 MiB
+	Depth   int   // of the deepest payload; 0: 64
+	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
 	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
@@ -221,6 +222,7 @@ func (s *setCompiler) finish() {
 			}
 		}
 	}
+	p.setBounds(s.env.Memory)
 }
 
 // frontier gives that of the set before, which goes on, or a new one.

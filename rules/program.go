@@ -29,16 +29,20 @@ type Program struct {
 	run      string                // makes ids of this process unlike those of any other
 	lanes    *atomic.Int64         // that were made in this process
 
-	timed []*rule       // of which something may be due
-	due   atomic.Int64  // when Tick said that it wants to be called again
-	wakes chan struct{} // one slot
+	timed  []*rule       // of which something may be due
+	due    atomic.Int64  // when Tick said that it wants to be called again
+	wakes  chan struct{} // one slot
+	ticker *lane         // runs what Tick fires
+
+	held        atomic.Int64 // bytes that the rules keep, about
+	memoryLimit int64        // above which who keeps more than reserve forgets
+	reserve     int          // what each rule may keep in any case
 
 	frontiers map[string]*frontier // by source
 	eventTime bool                 // a rule has it
 	wall      func() time.Time     // the wall clock; nil: the engine's is never off from it
 	began     sync.Once
 	lost      []string
-	ticker    *lane // runs what Tick fires
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -70,6 +74,9 @@ func (p *Program) Stats() []RuleStats {
 			s.Mode = "shadow"
 		}
 		r.book.read(s)
+		if m := r.memory; m != nil {
+			s.Keys, s.StateBytes, s.Evicted = m.shown.keys.Load(), m.shown.bytes.Load(), m.shown.evicted.Load()
+		}
 	}
 	return stats
 }
@@ -82,9 +89,6 @@ func (p *Program) Lane() engine.Lane {
 
 // begin is called when the set is to run, which not every set that was loaded does.
 func (p *Program) begin() {
-	for _, r := range p.timed {
-		r.memory.retire(r.slots)
-	}
 	for _, f := range p.frontiers {
 		f.run(p.eventTime)
 	}
@@ -92,11 +96,6 @@ func (p *Program) begin() {
 
 // Lost says what of the previous set's windows and state this one does not go on with, a line for each.
 func (p *Program) Lost() []string { return p.lost }
-
-// loses adds a line to what is lost.
-func (p *Program) loses(r *rule, format string, args ...any) {
-	p.lost = append(p.lost, fmt.Sprintf("rule %q: ", r.name)+fmt.Sprintf(format, args...))
-}
 
 func (p *Program) newLane() *lane {
 	l := &lane{program: p, topics: map[string]map[string]*entry{}, marks: map[string]*passMark{}}

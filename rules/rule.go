@@ -34,12 +34,19 @@ type rule struct {
 	first     bool // match: first
 	onError   []letterTarget
 
-	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
-	dedupe   *dedupe // and what follows: its operators, nil where it has none
+	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
+	absent   *absence // and what follows: its operators, nil where it has none
+	dedupe   *dedupe
 	states   []*stateRule
 	last     *lastRule
-	memory   *memory // nil: it keeps nothing from one message to the next
-	slots    []int   // of memory, that it uses
+	lags     []*lagRule
+	lagCalls []lagCall
+	onChange *onChange
+	throttle *throttle
+	serial   int           // orders the rules that share a memory: later ones are newer
+	life     time.Duration // for how long anything of a key lasts; 0: for ever
+	sweep    int           // the slot of what forgets keys after that
+	memory   *memory       // nil: it keeps nothing from one message to the next
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -186,12 +193,13 @@ func (r *rule) element(l *lane, item Value) {
 	if !r.keyFirst && !r.admit(l) {
 		return
 	}
-	for due := r.memory.due.Load(); due != 0 && due < nanos(c.now); due = r.memory.due.Load() {
+	for due := r.due(); due != 0 && due < nanos(c.now); due = r.due() { // in batches, so that the lock is free between them
 		r.remembering(l, func() { r.memory.fire(l, r, nanos(c.now), false, fireBatch) })
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
 		r.judge(l, (*rule).remember)
+		r.memory.tidy(c.kept)
 	})
 }
 
@@ -304,6 +312,8 @@ func (r *rule) deliver(l *lane) {
 		c.count(&r.book.failed)
 	case r.shadow:
 		c.count(&r.book.shadow)
+	case r.throttle != nil && r.throttle.newest:
+		r.hold(l, failed)
 	default:
 		l.send(r, failed)
 	}
@@ -375,6 +385,9 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
+		if c.order != "" {
+			out.Key = c.order
+		}
 		if to.address != nil {
 			out.Address = address
 		}

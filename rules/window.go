@@ -104,7 +104,7 @@ func newWindows(r *rule, m *memory, slot int) *windows {
 	case counting:
 		w.kind = &counts{windows: w, count: spec.count, every: spec.every}
 	default:
-		w.kind = &aligned{windows: w, size: spec.size, hop: spec.hop, offset: spec.offset, buckets: map[int64]*bucket{}}
+		w.kind = &aligned{windows: w, size: spec.size, hop: spec.hop, offset: spec.offset, spans: map[int64]*span{}}
 	}
 	return w
 }
@@ -114,7 +114,6 @@ func (r *rule) take(l *lane) (verdict, error) {
 	c := &l.scope
 	w := r.window.open
 	w.now = max(w.now, nanos(c.now))
-	defer w.memory.forgetEmpty(c.kept)
 	at, source := w.now, 0
 	if w.event != nil {
 		var err error
@@ -215,8 +214,16 @@ func (w *windows) emit(l *lane, r *rule, k *kept, start, end int64, t *tally) {
 		if pass, err := c.condition(r.window.having); !pass || err != nil {
 			return filtered, err
 		}
-		return passes, nil
+		return r.restrain(c)
 	})
+}
+
+// lifetime is for how long a window lasts after the last message of its key, 0 if that may be for ever.
+func (w *window) lifetime() time.Duration {
+	if w.timestamp != nil || w.kind == counting {
+		return 0
+	}
+	return time.Duration(max(w.size, w.gap))
 }
 
 // millisOf gives whole milliseconds, rounded down before 1970 too.

@@ -3,17 +3,17 @@ package rules
 import "slices"
 
 // Aligned are tumbling and hopping windows: they begin at multiples of hop since 1970, UTC, for all keys alike. All
-// that end together are in one bucket, so that a message finds its window and a timer its keys in O(1).
+// that end together are in one span, so that a message finds its window and a timer its keys in O(1).
 type aligned struct {
 	*windows
 	alignment
 	size, hop, offset int64
-	buckets           map[int64]*bucket // by due
-	order             timers[*bucket]
+	spans             map[int64]*span // by due
+	order             timers[*span]
 }
 
-// A bucket is one window of all keys.
-type bucket struct {
+// A span is one window of all keys.
+type span struct {
 	timer       // due: its end, by the engine's clock or the watermark
 	of          *aligned
 	end         int64 // as it is told
@@ -23,18 +23,18 @@ type bucket struct {
 
 // A pane is what a window holds of one key. There are as many as keys: it is small.
 type pane struct {
-	kept   *kept // nil: the key was forgotten
-	next   *pane // of the bucket
-	bucket *bucket
-	tally  *tally
+	kept  *kept // nil: the key was forgotten
+	next  *pane // of the span
+	span  *span
+	tally *tally
 }
 
 const paneBytes = 32
 
-func (p *pane) size() int { return paneBytes + p.bucket.of.aggregate.size(p.tally) }
+func (p *pane) size() int { return paneBytes + p.span.of.aggregate.size(p.tally) }
 
 func (p *pane) leave(*memory, int) {
-	b := p.bucket
+	b := p.span
 	p.kept = nil
 	b.of.open--
 	b.live--
@@ -44,8 +44,8 @@ func (p *pane) leave(*memory, int) {
 	}
 }
 
-// sweep takes out of the bucket what its keys have left.
-func (b *bucket) sweep() {
+// sweep takes out of the span what its keys have left.
+func (b *span) sweep() {
 	all := b.first
 	b.first, b.last, b.dead = nil, nil, 0
 	for p := all; p != nil; {
@@ -57,7 +57,7 @@ func (b *bucket) sweep() {
 	}
 }
 
-func (b *bucket) append(p *pane) {
+func (b *span) append(p *pane) {
 	if b.last != nil {
 		b.last.next = p
 	} else {
@@ -123,12 +123,12 @@ func (a *aligned) putAll(l *lane, r *rule, m *arrival) (again bool, first error)
 		}
 		p := a.find(m.key, due)
 		if p == nil {
-			b := a.buckets[due]
+			b := a.spans[due]
 			if b == nil {
 				if a.event == nil && a.check(int64(r.set.drift(l.scope.now)), m.at, a.last()) {
 					return true, nil
 				}
-				b = a.openBucket(due, start+a.size)
+				b = a.openSpan(due, start+a.size)
 			}
 			p = a.openPane(r, m.key, b)
 		}
@@ -142,21 +142,21 @@ func (a *aligned) putAll(l *lane, r *rule, m *arrival) (again bool, first error)
 // last is when the last of the open windows closes, in processing time.
 func (a *aligned) last() int64 {
 	last := int64(0)
-	for due := range a.buckets {
+	for due := range a.spans {
 		last = max(last, due)
 	}
 	return last
 }
 
-func (a *aligned) openBucket(due, end int64) *bucket {
-	b := &bucket{timer: timer{due: due}, of: a, end: end}
-	a.buckets[due] = b
+func (a *aligned) openSpan(due, end int64) *span {
+	b := &span{timer: timer{due: due}, of: a, end: end}
+	a.spans[due] = b
 	a.order.add(b)
 	return b
 }
 
-func (a *aligned) openPane(r *rule, k *kept, b *bucket) *pane {
-	p := &pane{kept: k, bucket: b, tally: a.start(r, paneBytes)}
+func (a *aligned) openPane(r *rule, k *kept, b *span) *pane {
+	p := &pane{kept: k, span: b, tally: a.start(r, paneBytes)}
 	b.append(p)
 	b.live++
 	switch have := k.memo(a.slot).(type) {
@@ -176,7 +176,7 @@ func (a *aligned) openPane(r *rule, k *kept, b *bucket) *pane {
 
 func (p *panes) insert(one *pane) {
 	at := len(p.list)
-	for at > 0 && p.list[at-1].bucket.due > one.bucket.due {
+	for at > 0 && p.list[at-1].span.due > one.span.due {
 		at--
 	}
 	p.list = slices.Insert(p.list, at, one)
@@ -185,15 +185,15 @@ func (p *panes) insert(one *pane) {
 func (a *aligned) find(k *kept, due int64) *pane {
 	switch have := k.memo(a.slot).(type) {
 	case *pane:
-		if have.bucket.due == due {
+		if have.span.due == due {
 			return have
 		}
 	case *panes:
 		at, found := slices.BinarySearchFunc(have.list, due, func(p *pane, due int64) int {
 			switch {
-			case p.bucket.due < due:
+			case p.span.due < due:
 				return -1
-			case p.bucket.due > due:
+			case p.span.due > due:
 				return 1
 			}
 			return 0
@@ -214,7 +214,7 @@ func (a *aligned) first() (int64, bool) {
 }
 
 func (a *aligned) latest() (end int64, ok bool) {
-	for due := range a.buckets {
+	for due := range a.spans {
 		if !ok || due > end {
 			end, ok = due, true
 		}
@@ -236,7 +236,7 @@ func (a *aligned) close(l *lane, r *rule) {
 	}
 	if b.first == nil {
 		a.order.remove(b)
-		delete(a.buckets, b.due)
+		delete(a.spans, b.due)
 	}
 	if p == nil {
 		return
@@ -245,7 +245,6 @@ func (a *aligned) close(l *lane, r *rule) {
 	k := p.kept
 	a.drop(k, p)
 	a.emit(l, r, k, b.end-a.size, b.end, p.tally)
-	a.memory.forgetEmpty(k)
 }
 
 // drop takes a pane out of its key.

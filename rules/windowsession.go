@@ -163,5 +163,4 @@ func (s *sessions) close(l *lane, r *rule) {
 		k.set(s.slot, nil)
 	}
 	s.emit(l, r, k, s.told(r, l, one.from), s.told(r, l, end), one.messages)
-	s.memory.forgetEmpty(k)
 }

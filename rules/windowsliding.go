@@ -101,8 +101,8 @@ func (s *slider) retire(size int64) {
 		return
 	}
 	k := s.kept
-	s.of.memory.drop(k, s.of.slot)
-	s.of.memory.forgetEmpty(k)
+	s.of.memory.empty(k, s.of.slot)
+	s.of.memory.tidy(k)
 }
 
 func (s *slidings) judge(*kept, int64) verdict { return passes }
