@@ -54,9 +54,10 @@ func (k *keySessions) leave(*memory, int) {
 	}
 }
 
-// takes says whether a session that is open takes a message of a time.
+// takes says whether a session that is open takes a message of a time, and is open with it too: an earlier first
+// message brings the end by max_duration forward.
 func (s *sessions) takes(one *aSession, at int64) bool {
-	return !s.closed(s.end(one.from, one.to)) && at < one.to+s.gap && at > one.from-s.gap && s.fits(one.from, one.to, at, at)
+	return !s.closed(s.end(one.from, one.to)) && !s.closed(s.end(min(one.from, at), max(one.to, at))) && at < one.to+s.gap && at > one.from-s.gap && s.fits(one.from, one.to, at, at)
 }
 
 // fits says whether two spans together are short enough for one session.
