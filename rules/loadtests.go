@@ -42,7 +42,7 @@ func (s *setCompiler) checkTests(l loaded) {
 		wrongClass(t.Errors)
 		for j := range t.Expect {
 			e := &t.Expect[j]
-			if _, ok := s.env.Sinks[textOrNone(e.Sink)]; e.Sink != nil && s.env.Sinks != nil && !ok {
+			if _, ok := s.sink(textOrNone(e.Sink)); e.Sink != nil && s.env.Sinks != nil && !ok {
 				add(e.Sink.Pos, "no sink %q%s", e.Sink.Value, didYouMean(e.Sink.Value, keysOf(s.env.Sinks)))
 			}
 			if e.Payload != nil && e.Contains != nil {
@@ -78,7 +78,7 @@ func (s *setCompiler) checkInput(in *inputSpec, pos strictyaml.Pos, add addError
 			add(pos, "payload_base64: %s", err)
 		}
 	}
-	if _, ok := s.env.Sources[textOrNone(in.Source)]; in.Source != nil && s.env.Sources != nil && !ok {
+	if _, ok := s.env.Sources[textOrNone(in.Source)]; in.Source != nil && in.Source.Value != localName && s.env.Sources != nil && !ok {
 		add(in.Source.Pos, "no source %q%s", in.Source.Value, didYouMean(in.Source.Value, keysOf(s.env.Sources)))
 	}
 }
