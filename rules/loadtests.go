@@ -29,6 +29,11 @@ func (s *setCompiler) checkTests(l loaded) {
 		if _, ok := s.named[textOrNone(t.Rule)]; t.Rule != nil && !ok {
 			add(t.Rule.Pos, "no rule %q%s", t.Rule.Value, didYouMean(t.Rule.Value, keysOf(s.named)))
 		}
+		for j := 0; t.Tables != nil && j+1 < len(t.Tables.Content); j += 2 {
+			if name := t.Tables.Content[j]; s.tables[name.Value] == nil {
+				add(strictyaml.PosOf(l.file.Name, name), "no table %q%s", name.Value, didYouMeanTable(name.Value, s.tables))
+			}
+		}
 		for j := range t.Input {
 			s.checkInput(&t.Input[j], t.Name.Pos, add)
 		}
