@@ -254,7 +254,10 @@ func (s *setCompiler) streamTable(t *table, spec *tableSpec) {
 
 // preset gives a table the rows of a test.
 func (s *setCompiler) preset(t *table, preset TableRows, key string) {
-	if preset.Node.Kind == yaml.MappingNode {
+	switch {
+	case preset.Node == nil: // none
+		return
+	case preset.Node.Kind == yaml.MappingNode:
 		key = ""
 	}
 	reader := &rowReader{table: t, errs: s.errs, file: preset.File, key: key, rows: map[string]*row{}}

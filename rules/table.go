@@ -22,7 +22,6 @@ type table struct {
 
 	stream  *rule // of a stream: where its messages come from, and what its expressions see
 	when    *expression
-	key     *expression
 	value   *expression // nil: the whole payload
 	whole   int         // the field that is the whole payload
 	ttl     time.Duration
@@ -210,7 +209,11 @@ func (t *table) inherit(was *table) {
 		return
 	}
 	t.book = was.book
-	if t.stream != nil && was.stream != nil && t.rows.signature == was.rows.signature {
+	switch {
+	case t.stream == nil || was.stream == nil:
+	case t.rows.signature == was.rows.signature:
 		t.rows = was.rows
+	default:
+		t.stream.set.logger.Info("a table begins anew: its source, key or value is another", "table", t.name, "at", t.stream.place())
 	}
 }
