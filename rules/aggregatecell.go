@@ -137,8 +137,14 @@ func (h *heldValue) size() int { return h.keptSize() }
 
 func (c *cell) addExtreme(t *tally, words []uint64, v *Value) error {
 	have := c.bits.get(words)
-	if v.kind == Float && have == isFloat { // nearly all
+	switch { // nearly all are of these
+	case v.kind == Float && have == isFloat:
 		if f, g := v.float(), math.Float64frombits(words[c.word]); (f < g) == (c.kind == least) && f != g {
+			words[c.word] = v.bits
+		}
+		return nil
+	case v.kind == Int && have == isInt:
+		if i, j := v.int(), int64(words[c.word]); (i < j) == (c.kind == least) && i != j {
 			words[c.word] = v.bits
 		}
 		return nil
