@@ -30,6 +30,7 @@ type ruleSpec struct {
 	MaxKeys     int                              `yaml:"max_keys"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
+	Aggregate   *block                           `yaml:"aggregate"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
 	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`

@@ -142,6 +142,10 @@ func isName(s string) bool {
 func (b *builder) result(spec *ruleSpec, in names) {
 	r := b.rule
 	b.out = &r.shape
+	if spec.Aggregate != nil {
+		b.aggregate(spec, in)
+		return
+	}
 	switch {
 	case spec.Map != nil && spec.Set != nil:
 		b.add(spec.Set.pos, "map and set exclude each other: map makes a new payload, set changes the old one")
@@ -306,6 +310,9 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 	}
 	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval}
 	e.trusted = trusted(b.tree.root)
+	if b.gathering != nil {
+		b.gathering.into.place(e)
+	}
 	return e
 }
 

@@ -26,10 +26,10 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 }
 
 // standardNames are the top-level names of expressions.
-var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last"}
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "window"}
 
 // laterNames are reserved for what rules will know.
-var laterNames = []string{"window", "absent", "lag"}
+var laterNames = []string{"absent", "lag"}
 
 func isReserved(name string) bool {
 	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || functionNamed(name) != nil ||

@@ -19,16 +19,17 @@ type rule struct {
 	enabled     bool
 	shadow      bool
 
-	split   *expression
-	lets    []*expression
-	when    *expression
-	key     *expression
-	shape   shape
-	setAt   *expression // where set or remove stands, for errors
-	id      *expression
-	routes  []route
-	first   bool // match: first
-	onError []letterTarget
+	split     *expression
+	lets      []*expression
+	when      *expression
+	key       *expression
+	aggregate *aggregates // nil: its results are of one message each
+	shape     shape
+	setAt     *expression // where set or remove stands, for errors
+	id        *expression
+	routes    []route
+	first     bool // match: first
+	onError   []letterTarget
 
 	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
 	dedupe   *dedupe // and what follows: its operators, nil where it has none

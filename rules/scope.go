@@ -9,16 +9,18 @@ import (
 
 // A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
 type scope struct {
-	now     time.Time
-	rule    *rule
-	message *engine.Message
-	params  []string
-	slots   []jsonscan.Value // what the scanner found, by field
-	item    Value            // of a split
-	key     lazy
-	lets    []lazy
-	out     output
-	arena   arena
+	now        time.Time
+	rule       *rule
+	message    *engine.Message
+	params     []string
+	slots      []jsonscan.Value // what the scanner found, by field
+	item       Value            // of a split
+	key        lazy
+	lets       []lazy
+	out        output
+	window     struct{ start, end int64 } // Unix ms; of what a window brings
+	aggregated []Value                    // what the aggregates of a window came to
+	arena      arena
 
 	// What the rule keeps, as it was before this message. Read under the lock of its memory.
 	id     []byte  // identity of the key
