@@ -157,7 +157,7 @@ var models = []struct {
 // TestOperatorsLikeModels runs random streams through each operator and compares what comes out, key by key, with a
 // model that is as plain as can be. The stream of every third seed meets reloads that change nothing that matters.
 func TestOperatorsLikeModels(t *testing.T) {
-	seeds := 2000
+	seeds := 1000
 	if testing.Short() {
 		seeds = 100
 	}

@@ -233,6 +233,11 @@ func (r *rule) judge(l *lane, find func(*rule, *lane) (verdict, error)) {
 // compute is the way of a message through a rule that keeps nothing.
 func (r *rule) compute(l *lane) (verdict, error) {
 	c := &l.scope
+	if r.keyFirst {
+		if _, err := c.keyValue(); err != nil {
+			return passes, err
+		}
+	}
 	if pass, err := c.condition(r.when); !pass || err != nil {
 		return filtered, err
 	}
