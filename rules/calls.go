@@ -39,6 +39,9 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	if k.gathering != nil && k.gathers(name, len(arguments)) {
 		return k.gather(name, arguments, at)
 	}
+	if name == "lag" {
+		return k.lag(arguments, at)
+	}
 	if isAggregate(name) {
 		hint := "it belongs in aggregate:, over a window"
 		if name == "count" {
@@ -57,9 +60,6 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	}
 	f := functionNamed(name)
 	if f == nil {
-		if name == "last" || slices.Contains(laterNames, name) {
-			return nil, sourceErrorf(at, "%s is not known here", name)
-		}
 		if hint := strictyaml.Suggest(name, functionNames()); hint != "" {
 			return nil, sourceErrorf(at, "unknown function %s, did you mean %s?", name, hint)
 		}

@@ -36,8 +36,9 @@ type SinkInfo struct {
 type Env struct {
 	Sources map[string]SourceInfo // nil: edge.yaml is not known, and names of sources and sinks are not checked
 	Sinks   map[string]SinkInfo
-	Payload int // bytes of the largest payload; 0: 1 MiB
-	Depth   int // of the deepest payload; 0: 64
+	Payload int   // bytes of the largest payload; 0: 1 MiB
+	Depth   int   // of the deepest payload; 0: 64
+	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
 	// Previous is the program that runs: the books of rules that keep their name go on.
@@ -241,6 +242,7 @@ func (s *setCompiler) finish() {
 			s.listen(t.stream, i-len(p.tables))
 		}
 	}
+	p.setBounds(s.env.Memory)
 }
 
 // listen notes which topics a rule hears. The index of a table is below zero, so that they come first.

@@ -34,8 +34,11 @@ type Program struct {
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
 
-	inbox *inbox                // what comes to local from outside of the lanes
-	tell  func(*engine.Message) // of messages to local; nil: nobody
+	inbox       *inbox                // what comes to local from outside of the lanes
+	tell        func(*engine.Message) // of messages to local; nil: nobody
+	held        atomic.Int64          // bytes that the rules keep, about
+	memoryLimit int64                 // above which who keeps more than reserve forgets
+	reserve     int                   // what each rule may keep in any case
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -74,6 +77,9 @@ func (p *Program) Stats() []RuleStats {
 			s.Mode = "shadow"
 		}
 		r.book.read(s)
+		if m := r.memory; m != nil {
+			s.Keys, s.StateBytes, s.Evicted = m.shown.keys.Load(), m.shown.bytes.Load(), m.shown.evicted.Load()
+		}
 	}
 	return stats
 }

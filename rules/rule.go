@@ -2,6 +2,7 @@ package rules
 
 import (
 	"sync/atomic"
+	"time"
 
 	"edge/engine"
 	"edge/internal/strictyaml"
@@ -31,11 +32,19 @@ type rule struct {
 	first     bool // match: first
 	onError   []letterTarget
 
-	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
-	dedupe   *dedupe // and what follows: its operators, nil where it has none
+	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
+	absent   *absence // and what follows: its operators, nil where it has none
+	dedupe   *dedupe
 	states   []*stateRule
 	last     *lastRule
-	memory   *memory // nil: it keeps nothing from one message to the next
+	lags     []*lagRule
+	lagCalls []lagCall
+	onChange *onChange
+	throttle *throttle
+	serial   int           // orders the rules that share a memory: later ones are newer
+	life     time.Duration // for how long anything of a key lasts; 0: for ever
+	sweep    int           // the slot of what forgets keys after that
+	memory   *memory       // nil: it keeps nothing from one message to the next
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -140,6 +149,7 @@ func (r *rule) element(l *lane, item Value) {
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
 		r.judge(l, (*rule).remember)
+		r.memory.tidy(c.kept)
 	})
 }
 
@@ -178,6 +188,11 @@ func (r *rule) judge(l *lane, find func(*rule, *lane) (verdict, error)) {
 // compute is the way of a message through a rule that keeps nothing.
 func (r *rule) compute(l *lane) (verdict, error) {
 	c := &l.scope
+	if r.keyFirst {
+		if _, err := c.keyValue(); err != nil {
+			return passes, err
+		}
+	}
 	if pass, err := c.condition(r.when); !pass || err != nil {
 		return filtered, err
 	}
@@ -252,6 +267,8 @@ func (r *rule) deliver(l *lane) {
 		c.count(&r.book.failed)
 	case r.shadow:
 		c.count(&r.book.shadow)
+	case r.throttle != nil && r.throttle.newest:
+		r.hold(l, failed)
 	default:
 		l.send(r, failed)
 	}
@@ -329,6 +346,9 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
+		if c.order != "" {
+			out.Key = c.order
+		}
 		if to.address != nil {
 			out.Address = address
 		}

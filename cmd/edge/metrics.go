@@ -83,6 +83,9 @@ var (
 	ruleResults  = counter("rule_results_total", "Results of windows and timers.", "rule")
 	ruleMissing  = counter("rule_missing_total", "Conditions that were false because something was missing or null.", "rule")
 	ruleLeftOut  = counter("rule_left_out_total", "Values that collect had no room for, counted with each result.", "rule")
+	ruleKeys     = gauge("rule_keys", "Keys of which the rule keeps something.", "rule")
+	ruleBytes    = gauge("rule_state_bytes", "What that takes, about.", "rule")
+	ruleEvicted  = counter("rule_evicted_total", "Keys that were forgotten because there was no room.", "rule")
 	ruleErrors   = counter("rule_errors_total", "Errors by class.", "rule", "class")
 
 	tableKeys    = gauge("table_keys", "Rows of a table.", "table")
@@ -184,6 +187,9 @@ func tellRules(list []rules.RuleStats, tell teller) {
 		tell(ruleResults, float64(r.Results), r.Name)
 		tell(ruleMissing, float64(r.Missing), r.Name)
 		tell(ruleLeftOut, float64(r.LeftOut), r.Name)
+		tell(ruleKeys, float64(r.Keys), r.Name)
+		tell(ruleBytes, float64(r.StateBytes), r.Name)
+		tell(ruleEvicted, float64(r.Evicted), r.Name)
 		for class, n := range r.Errors {
 			tell(ruleErrors, float64(n), r.Name, class)
 		}
