@@ -29,6 +29,11 @@ func (s *setCompiler) checkTests(l loaded) {
 		if _, ok := s.named[textOrNone(t.Rule)]; t.Rule != nil && !ok {
 			add(t.Rule.Pos, "no rule %q%s", t.Rule.Value, didYouMean(t.Rule.Value, keysOf(s.named)))
 		}
+		for j := 0; t.Tables != nil && j+1 < len(t.Tables.Content); j += 2 {
+			if name := t.Tables.Content[j]; s.tables[name.Value] == nil {
+				add(strictyaml.PosOf(l.file.Name, name), "no table %q%s", name.Value, didYouMeanTable(name.Value, s.tables))
+			}
+		}
 		for j := range t.Input {
 			s.checkInput(&t.Input[j], t.Name.Pos, add)
 		}
@@ -42,7 +47,7 @@ func (s *setCompiler) checkTests(l loaded) {
 		wrongClass(t.Errors)
 		for j := range t.Expect {
 			e := &t.Expect[j]
-			if _, ok := s.env.Sinks[textOrNone(e.Sink)]; e.Sink != nil && s.env.Sinks != nil && !ok {
+			if _, ok := s.sink(textOrNone(e.Sink)); e.Sink != nil && s.env.Sinks != nil && !ok {
 				add(e.Sink.Pos, "no sink %q%s", e.Sink.Value, didYouMean(e.Sink.Value, keysOf(s.env.Sinks)))
 			}
 			if e.Payload != nil && e.Contains != nil {
@@ -78,7 +83,7 @@ func (s *setCompiler) checkInput(in *inputSpec, pos strictyaml.Pos, add addError
 			add(pos, "payload_base64: %s", err)
 		}
 	}
-	if _, ok := s.env.Sources[textOrNone(in.Source)]; in.Source != nil && s.env.Sources != nil && !ok {
+	if _, ok := s.env.Sources[textOrNone(in.Source)]; in.Source != nil && in.Source.Value != localName && s.env.Sources != nil && !ok {
 		add(in.Source.Pos, "no source %q%s", in.Source.Value, didYouMean(in.Source.Value, keysOf(s.env.Sources)))
 	}
 }

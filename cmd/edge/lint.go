@@ -192,6 +192,7 @@ func (l *linter) check(folder string, known map[string]*Config) {
 	} else {
 		l.skipped = append(l.skipped, folder)
 	}
+	env.ReadFile = readTableFile
 	program, errs := rules.Load(l.rules[folder], env)
 	l.errs = append(l.errs, errs...)
 	if program != nil {
