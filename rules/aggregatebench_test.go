@@ -79,19 +79,19 @@ func BenchmarkTallies(b *testing.B) {
 			tallies := make([]*tally, 100_000)
 			for b.Loop() {
 				clear(tallies)
-				before := heap()
+				before := heapBytes()
 				for i := range tallies {
 					tallies[i] = g.a.start()
 					_ = g.add(tallies[i], 0, `{"v":1.5}`)
 				}
-				b.ReportMetric(float64(heap()-before)/float64(len(tallies)), "bytes/key")
+				b.ReportMetric(float64(heapBytes()-before)/float64(len(tallies)), "bytes/key")
 			}
 			runtime.KeepAlive(tallies)
 		})
 	}
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	var s runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&s)

@@ -51,7 +51,7 @@ func TestAggregatesAgreeWithNaive(t *testing.T) {
 	g := gather(t, everything)
 	for seed := range seeds {
 		random := rand.New(rand.NewPCG(uint64(seed), 7))
-		stream := randomStream(random)
+		stream := randomReadings(random)
 		got := g.result(g.tallyOf(random, stream))
 		if wrong := compareWithNaive(got, stream); wrong != "" {
 			t.Fatalf("seed %d, %d messages: %s\n%s\n%v", seed, len(stream), wrong, got, stream[:min(len(stream), 20)])
@@ -85,7 +85,7 @@ func (g *gatherer) tallyOf(random *rand.Rand, stream []stored) *tally {
 	return tallies[0]
 }
 
-func randomStream(random *rand.Rand) []stored {
+func randomReadings(random *rand.Rand) []stored {
 	kind, scale := random.IntN(6), math.Pow(10, float64(random.IntN(12)-6))
 	wrong := random.IntN(4) == 0
 	value := func() string {

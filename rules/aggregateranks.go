@@ -177,11 +177,7 @@ func (r *ranked) sort() {
 	r.sorted = true
 }
 
-func (c *cell) mergeRanked(into, from *extra) {
-	p, _ := (*from).(*ranked)
-	if p == nil {
-		return
-	}
+func (c *cell) mergeRanked(into *extra, p *ranked) {
 	r, _ := (*into).(*ranked)
 	if r == nil {
 		r = &ranked{}
