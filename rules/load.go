@@ -55,13 +55,26 @@ type setCompiler struct {
 	paths   [][]string
 	named   map[string]strictyaml.Pos // rules
 	lines   []string                  // of the file that is compiled
+	trial   *trial                    // nil: the set is to run, not to be tested
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
 func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	specs := s.decode(files)
+	s.build(s.decode(files))
+	if len(files) == 0 {
+		errs.Add(strictyaml.Pos{}, "there are no rule files")
+	}
+	errs.Sort()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return s.program, nil
+}
+
+// build compiles what the files hold.
+func (s *setCompiler) build(specs []loaded) {
 	s.loadFrames(specs)
 	for i := range specs {
 		s.lines = strings.Split(string(specs[i].file.Data), "\n")
@@ -73,14 +86,6 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 		s.checkTests(specs[i])
 	}
 	s.finish()
-	if len(files) == 0 {
-		errs.Add(strictyaml.Pos{}, "there are no rule files")
-	}
-	errs.Sort()
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return s.program, nil
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
@@ -177,6 +182,7 @@ func (s *setCompiler) field(path []string) int {
 func (s *setCompiler) finish() {
 	p := s.program
 	p.plan, p.fields = jsonscan.NewPlan(s.paths), len(s.paths)
+	s.trial.listen(p, s.env.Sources)
 	for name, source := range s.env.Sources {
 		for _, topic := range source.Topics {
 			if pattern, err := parsePattern(topic); err == nil {

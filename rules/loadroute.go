@@ -44,9 +44,7 @@ func (b *builder) addresses(specs addressSpecs, where string, in names) map[stri
 func (b *builder) target(to strictyaml.Text, specs addressSpecs, templates map[string]*template, where string) target {
 	t := target{sink: to.Value}
 	if b.env.Sinks == nil { // what the sink is, is not known
-		for _, key := range keysOf(templates) {
-			t.address = templates[key]
-		}
+		t.address = templates[b.trial.addressKey(to.Value, keysOf(templates))]
 		return t
 	}
 	sink, ok := b.env.Sinks[to.Value]

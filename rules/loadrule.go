@@ -25,6 +25,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		return
 	}
 	s.named[entry.Key] = entry.Pos
+	if !s.trial.wants(entry) {
+		return
+	}
 	spec := &entry.Value
 	spec.readable()
 	r := &rule{set: s.program, name: entry.Key, pos: entry.Pos, description: spec.Description, enabled: spec.Enabled == nil || *spec.Enabled}
@@ -56,6 +59,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.suffixes()
 	b.onError(spec.OnError)
 	b.remember(spec)
+	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
 	s.program.rules = append(s.program.rules, r)
@@ -289,6 +293,7 @@ func (b *builder) expression(text *strictyaml.Text, where string, m mode, n name
 
 // expressionAt compiles an expression that begins at a place of a text.
 func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where string, m mode, n names) *expression {
+	b.watch = b.watching(text, offset, source, where)
 	eval, err := b.compile(source, m, n)
 	if err != nil {
 		at := max(err.at, 0)

@@ -32,6 +32,8 @@ type Program struct {
 	due    atomic.Int64  // when Tick said that it wants to be called again
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
+
+	witness func(*rule, error) // of a set that is tested: hears of each error of a message
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -200,6 +202,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		c.rule, c.params = r, match.params
 		r.book.in.Add(1)
 		r.book.failed.Add(1)
+		r.witnessed(err)
 		loud := r.book.err(classOf(err), c.now)
 		if len(r.onError) == 0 {
 			r.log(classOf(err), err, loud)

@@ -1,0 +1,7 @@
+package rules
+
+import "errors"
+
+func (s *Suite) Update(file string, results []*TestResult) ([]byte, error) {
+	return nil, errors.New("not yet")
+}
