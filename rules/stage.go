@@ -15,7 +15,6 @@ type stage struct {
 	program engine.Program
 	lane    engine.Lane
 	now     time.Time
-	ticked  bool // the program has been asked what is due at now
 	emit    engine.Emit
 }
 

@@ -92,7 +92,11 @@ func loadSuite(files, around []File, env Env) (*Suite, strictyaml.Errors) {
 	env.Previous, env.Log = nil, nil
 	c := newSetCompiler(env, &errs)
 	s := &Suite{env: env, specs: c.decode(files), cover: newCoverage()}
-	for _, l := range c.decode(around) {
+	own := c.errs
+	c.errs = new(strictyaml.Errors) // what is wrong with files around is said when they are tested
+	beside := c.decode(around)
+	c.errs = own
+	for _, l := range beside {
 		l.spec.Rules, l.spec.Tests = nil, nil
 		s.specs = append(s.specs, l)
 		s.around++

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"regexp"
@@ -54,8 +56,8 @@ const maxTestFile = 64 << 20
 // lines reads a file with one message a line: its payload, or an object with topic and payload.
 func (a arrival) lines(name string) ([]arrival, error) {
 	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
+	if wrong, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("%s: %w", name, wrong.Err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxTestFile {
 		return nil, fmt.Errorf("%s is no regular file of at most %d MiB", name, maxTestFile>>20)

@@ -211,7 +211,10 @@ func (u *updater) rewriteLine(r *TestResult, item *yaml.Node, one pair, flow boo
 		if !known || text == "" || n == nil {
 			return whole()
 		}
-		if err := u.replace(nil, n, flowText(text), flow); err != nil {
+		if d.Path != "at" {
+			text = flowText(text)
+		}
+		if err := u.replace(nil, n, text, flow); err != nil {
 			return err
 		}
 	}
@@ -233,6 +236,11 @@ func (u *updater) rewriteLine(r *TestResult, item *yaml.Node, one pair, flow boo
 		}
 		if !ok {
 			got = string(o.Payload)
+		}
+		wanted, isMap := want.(map[string]any)
+		came, isObject := got.(map[string]any)
+		if isMap && isObject && name == "payload" && !sameKeys(wanted, came, false) {
+			return u.replace(key, n, flowYAML(o.Payload), flow) // in the order of its fields
 		}
 		return u.value(key, n, want, got, name == "contains", flow)
 	}
