@@ -49,6 +49,9 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	if geoFunctionNamed(name) {
 		return k.geoFunction(name, arguments, at)
 	}
+	if call, err := k.ofTable(name, arguments, at); call != nil || err != nil {
+		return call, err
+	}
 	f := functionNamed(name)
 	if f == nil {
 		if name == "last" || slices.Contains(laterNames, name) {

@@ -153,7 +153,7 @@ func (c *scope) nullOperand(m mode, what ast.Node, at int) (Value, error) {
 }
 
 func (k *compiler) declaration(n *ast.VariableDeclaratorNode) (evaluator, *sourceError) {
-	if slices.Contains(k.locals, n.Name) || isReserved(n.Name) || slices.Contains(k.lets, n.Name) {
+	if slices.Contains(k.locals, n.Name) || isReserved(n.Name) || k.set.tables[n.Name] != nil || slices.Contains(k.lets, n.Name) {
 		return nil, sourceErrorf(n.Location().From, "the name %s is taken", n.Name)
 	}
 	value, err := k.node(n.Value)
@@ -191,11 +191,14 @@ func (k *compiler) member(n *ast.MemberNode) (evaluator, *sourceError) {
 	if root, path := pathOf(n); root != nil && !slices.Contains(k.locals, root.Value) {
 		return k.root(root.Value, path, root.Location().From)
 	}
+	at := n.Location().From
+	if t := k.table(n.Node); t != nil {
+		return k.rowOf(t, n.Property, at)
+	}
 	base, err := k.node(n.Node)
 	if err != nil {
 		return nil, err
 	}
-	at := n.Location().From
 	switch property := n.Property.(type) {
 	case *ast.StringNode:
 		name := property.Value
@@ -317,6 +320,12 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 			k.usesKept = true
 		}
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
+	}
+	if t := k.set.tables[name]; t != nil {
+		if len(path) == 0 {
+			return t.object(), nil
+		}
+		return lookup(t, path), nil
 	}
 	return nil, k.unknown(name, at)
 }

@@ -65,6 +65,14 @@ func (t *letterTarget) send(c *scope, r *rule, m *engine.Message, letter []byte,
 			return
 		}
 	}
+	if t.sink == localName {
+		if err := c.chain.step(); err != nil {
+			r.witnessed(err)
+			r.log(classOf(err), err, r.book.err(classOf(err), c.now))
+			return
+		}
+		toLocal(out, out.Address)
+	}
 	out.From(m, &letterOrigin{r})
 	emit(t.sink, out)
 }

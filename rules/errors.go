@@ -22,6 +22,7 @@ const (
 	NullAddress    Class = "null_address"
 	BadAddress     Class = "bad_address"
 	LimitReached   Class = "limit"
+	Hops           Class = "hops"
 	Panic          Class = "panic"
 	Rejected       Class = "rejected"
 	Expired        Class = "expired"

@@ -36,6 +36,7 @@ func (s *setCompiler) checkTests(l loaded) {
 		if _, ok := s.named[textOrNone(t.Rule)]; t.Rule != nil && !ok {
 			add(t.Rule.Pos, "no rule %q%s", t.Rule.Value, didYouMean(t.Rule.Value, keysOf(s.named)))
 		}
+		s.checkTables(t, l.file.Name, add)
 		for j := range t.Input {
 			s.checkInput(&t.Input[j], t.Name.Pos, add)
 		}
@@ -68,6 +69,22 @@ func checkWhole(t *testSpec, add addError) {
 	}
 }
 
+// checkTables looks whether there are the tables that a test fills.
+func (s *setCompiler) checkTables(t *testSpec, file string, add addError) {
+	if t.Tables == nil {
+		return
+	}
+	if t.Tables.Kind != yaml.MappingNode {
+		add(strictyaml.PosOf(file, t.Tables), "tables wants a mapping, `NAME: rows`")
+		return
+	}
+	for i := 0; i+1 < len(t.Tables.Content); i += 2 {
+		if name := t.Tables.Content[i]; s.tables[name.Value] == nil {
+			add(strictyaml.PosOf(file, name), "no table %q%s", name.Value, didYouMeanTable(name.Value, s.tables))
+		}
+	}
+}
+
 func placeOr(pos, instead strictyaml.Pos) strictyaml.Pos {
 	if pos.File == "" {
 		return instead
@@ -85,8 +102,7 @@ func checkErrors(list []errorSpec, pos strictyaml.Pos, add addError) {
 
 func (s *setCompiler) checkExpect(e *expectSpec, pos strictyaml.Pos, add addError) {
 	pos = placeOr(e.pos, pos)
-	_, ok := s.env.Sinks[textOrNone(e.Sink)]
-	if e.Sink != nil && s.env.Sinks != nil && !ok && e.Sink.Value != localName {
+	if _, ok := s.sink(textOrNone(e.Sink)); e.Sink != nil && s.env.Sinks != nil && !ok {
 		add(e.Sink.Pos, "no sink %q%s", e.Sink.Value, didYouMean(e.Sink.Value, keysOf(s.env.Sinks)))
 	}
 	bodies := 0

@@ -87,6 +87,10 @@ func (k *compiler) binary(n *ast.BinaryNode) (evaluator, *sourceError) {
 		return k.coalesce(n)
 	case "matches":
 		return k.matches(n)
+	case "in":
+		if t := k.table(n.Right); t != nil {
+			return k.inTable(n, t)
+		}
 	}
 	left, err := k.node(n.Left)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // A Program is a compiled set of rules. It implements engine.Program, and is safe for concurrent use.
 type Program struct {
 	rules    []*rule // by file name, then in the order of the file
+	tables   []*table
 	sources  map[string]*trie
 	plan     *jsonscan.Plan
 	fields   int
@@ -33,7 +34,9 @@ type Program struct {
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
 
-	witness func(*rule, error) // of a set that is tested: hears of each error of a message
+	witness func(*rule, error)    // of a set that is tested: hears of each error of a message
+	inbox   *inbox                // what comes to local from outside of the lanes
+	tell    func(*engine.Message) // of messages to local; nil: nobody
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -48,6 +51,13 @@ func (p *Program) Filters(source string) []string {
 		}
 		for _, pattern := range r.patternsOf(source) {
 			filters = append(filters, pattern.filter)
+		}
+	}
+	for _, t := range p.tables {
+		if t.stream != nil && slices.Contains(t.stream.sources, source) {
+			for _, pattern := range t.stream.patternsOf(source) {
+				filters = append(filters, pattern.filter)
+			}
 		}
 	}
 	slices.Sort(filters)
@@ -76,6 +86,8 @@ func (p *Program) newLane() *lane {
 	l := &lane{program: p, topics: map[string]map[string]*entry{}}
 	l.scope.slots = make([]jsonscan.Value, p.fields)
 	l.scope.idBase = p.laneID()
+	l.scope.chain, l.aside.chain = &l.chain, &l.chain
+	l.out = l.outlet
 	l.later = func(sink string, out *engine.Message) { l.pending = append(l.pending, draft{sink, out}) }
 	return l
 }
@@ -94,14 +106,25 @@ type lane struct {
 	made    []draft
 	slab    []engine.Message
 
+	sinks   engine.Emit // to the queues
+	out     engine.Emit // the same, but for what goes to local
+	chain   chain
+	errands []errand // to local, in order
+
 	later   engine.Emit // takes what is made under the lock of a memory
 	pending []draft     // of later
 }
 
 // An entry is what all messages of one topic have in common.
 type entry struct {
+	tables  []written
 	matches []matched
-	reads   bool // a rule of them reads the payload
+	reads   bool // a rule or table of them reads the payload
+}
+
+type written struct {
+	table  *table
+	params []string
 }
 
 type matched struct {
@@ -132,6 +155,10 @@ func (l *lane) find(source, topic string) *entry {
 		found := tree.find(levels, nil)
 		slices.Sort(found)
 		for _, i := range slices.Compact(found) {
+			if i < 0 { // see setCompiler.listen
+				e.write(l.program.tables[len(l.program.tables)+i], source, levels)
+				continue
+			}
 			r := l.program.rules[i]
 			for _, pattern := range r.patternsOf(source) {
 				if params, ok := pattern.match(levels); ok {
@@ -147,6 +174,17 @@ func (l *lane) find(source, topic string) *entry {
 	return e
 }
 
+// write adds a table, if its pattern matches.
+func (e *entry) write(t *table, source string, levels []string) {
+	for _, pattern := range t.stream.patternsOf(source) {
+		if params, ok := pattern.match(levels); ok {
+			e.tables = append(e.tables, written{t, params})
+			e.reads = e.reads || t.stream.reads
+			return
+		}
+	}
+}
+
 func splitTopic(topic string) []string { return strings.Split(topic, "/") }
 
 // patternsOf gives the topics that the rule listens to at a source.
@@ -157,19 +195,26 @@ func (r *rule) patternsOf(source string) []*pattern {
 	return r.set.defaults[source]
 }
 
-// Process runs all rules that match m.
+// Process runs all rules that match m, and those that match what comes of it through local.
 func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
+	l.begin(now, emit)
+	l.handle(now, m)
+	l.follow(now)
+	l.sinks = nil
+}
+
+// handle writes m to the tables and runs the rules, each in order.
+func (l *lane) handle(now time.Time, m *engine.Message) {
 	source := ""
 	if m.Meta != nil {
 		source = m.Meta.Source
 	}
 	e := l.find(source, m.Topic)
-	if len(e.matches) == 0 {
+	if len(e.matches)+len(e.tables) == 0 {
 		return
 	}
 	c := &l.scope
 	c.now, c.message = now, m
-	l.emit = emit
 	if len(m.Payload) > l.program.payload {
 		l.refuse(e, false, fail(TooLarge, "the payload has %d bytes, limits.payload allows %d", len(m.Payload), l.program.payload))
 		return
@@ -181,18 +226,27 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 			l.refuse(e, true, bad)
 		}
 	}
+	for i := range e.tables {
+		if t := e.tables[i].table; bad == nil || !t.stream.reads {
+			t.take(l, m, e.tables[i].params)
+		}
+	}
 	for i := range e.matches {
 		r := e.matches[i].rule
 		if bad == nil || !r.reads {
 			r.process(l, m, e.matches[i].params)
 		}
 	}
-	l.emit = nil
 }
 
 // refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.
 func (l *lane) refuse(e *entry, readers bool, err error) {
 	c := &l.scope
+	for _, w := range e.tables {
+		if w.table.stream.reads || !readers {
+			w.table.fail(c, err)
+		}
+	}
 	var told []string
 	for _, match := range e.matches {
 		r := match.rule

@@ -87,9 +87,10 @@ func (r *rule) Rejected(out *engine.Message, sink string, err error, emit engine
 		if letter == nil {
 			letter = r.letter(now, out, class, failed)
 		}
-		c := &scope{now: now, rule: r, message: out.Root(), params: r.paramsOf(out.Root())}
+		in, hops := inputOf(out), hopsOf(out)
+		c := &scope{now: now, rule: r, message: in, params: r.paramsOf(in), chain: &chain{hops: hops}}
 		c.idBase = r.set.laneID()
-		r.onError[i].send(c, r, out, letter, emit)
+		r.onError[i].send(c, r, out, letter, r.set.besides(emit, hops))
 	}
 	if letter == nil {
 		r.log(class, failed, loud)
@@ -366,11 +367,20 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 			}
 			last = to.address
 		}
+		if to.sink == localName {
+			if err = c.chain.step(); err != nil {
+				l.made = l.made[:before]
+				return true, err
+			}
+		}
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
 		if to.address != nil {
 			out.Address = address
+		}
+		if to.sink == localName {
+			toLocal(out, address)
 		}
 		if to.usesID {
 			out.ID = id + to.suffix

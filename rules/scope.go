@@ -27,6 +27,9 @@ type scope struct {
 	last   []Value // the fields of the last message that the rule reads; nil: there was none
 	fired  bool    // what is made has no message as its cause, but a window or a timer
 
+	row   []byte // identity of a key that is looked up in a table
+	chain *chain // how far the message has come through local
+
 	idBase   string // with which the ids of this lane begin
 	sequence int64
 

@@ -125,7 +125,9 @@ func loadSuite(files, around []File, env Env) (*Suite, strictyaml.Errors) {
 func (s *Suite) Files() []string {
 	var names []string
 	for _, l := range s.specs[:len(s.specs)-s.around] {
-		names = append(names, l.file.Name)
+		if !l.table {
+			names = append(names, l.file.Name)
+		}
 	}
 	return names
 }
@@ -152,7 +154,13 @@ func (s *Suite) Run(t *Test) (result *TestResult) {
 		result.Took = time.Since(started)
 	}()
 	var errs strictyaml.Errors
-	c := newSetCompiler(s.env, &errs)
+	var on *stage
+	env := s.env
+	env.Tables = t.tables()
+	env.Local = func(out *engine.Message) {
+		result.Outputs = append(result.Outputs, s.output(on.now, localName, out))
+	}
+	c := newSetCompiler(env, &errs)
 	c.trial = &trial{cover: s.cover, keys: s.keys, test: t.spec, file: t.File}
 	c.build(s.specs)
 	if len(errs) > 0 {
@@ -166,7 +174,9 @@ func (s *Suite) Run(t *Test) (result *TestResult) {
 	if !ok {
 		return result
 	}
-	s.play(t, c.program, arrivals, result)
+	on = s.stage(c.program, result)
+	on.play(arrivals, t.spec.Until)
+	result.unseen(c.program, on.now.Sub(trialStart))
 	s.cover.heardOf(c.program)
 	result.compare()
 	return result
@@ -202,7 +212,7 @@ func (t *Test) arrivals(p *Program, result *TestResult) (list []arrival, ok bool
 func (p *Program) sourceOf(a *arrival) (heard bool) {
 	first := ""
 	levels := splitTopic(a.topic)
-	for _, r := range p.rules {
+	for _, r := range p.hearers() {
 		for _, source := range r.sources {
 			if first == "" || first == localName {
 				first = source
@@ -221,8 +231,21 @@ func (p *Program) sourceOf(a *arrival) (heard bool) {
 	return false
 }
 
-// play lets the test's time pass.
-func (s *Suite) play(t *Test, p *Program, arrivals []arrival, result *TestResult) {
+// tables gives the rows that the test puts into tables.
+func (t *Test) tables() map[string]TableRows {
+	n := t.spec.Tables
+	if n == nil {
+		return nil
+	}
+	rows := map[string]TableRows{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		rows[n.Content[i].Value] = TableRows{File: t.File, Node: n.Content[i+1], At: trialStart}
+	}
+	return rows
+}
+
+// stage is where the rules run; what they send and what goes wrong is noted in the result.
+func (s *Suite) stage(p *Program, result *TestResult) *stage {
 	stage := newStage(p, trialStart, func(now time.Time, sink string, out *engine.Message) {
 		result.Outputs = append(result.Outputs, s.output(now, sink, out))
 		out.Done()
@@ -234,17 +257,21 @@ func (s *Suite) play(t *Test, p *Program, arrivals []arrival, result *TestResult
 		}
 		result.Errors = append(result.Errors, e)
 	}
-	end := time.Duration(0)
+	return stage
+}
+
+// play lets time pass until the end, by default that of the last message.
+func (s *stage) play(arrivals []arrival, until *time.Duration) {
+	end := s.now
 	for i := range arrivals {
 		a := &arrivals[i]
-		stage.send(trialStart.Add(a.at), a.message(trialStart.Add(a.at)))
-		end = a.at
+		end = trialStart.Add(a.at)
+		s.send(end, a.message(end))
 	}
-	if t.spec.Until != nil {
-		end = *t.spec.Until
+	if until != nil {
+		end = trialStart.Add(*until)
 	}
-	stage.until(trialStart.Add(end))
-	result.unseen(p, end)
+	s.until(end)
 }
 
 // output copies what lives only until the message is done.

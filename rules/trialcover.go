@@ -130,7 +130,7 @@ type watch struct {
 // watching gives the watch for an expression that is a condition of a rule under test.
 func (b *builder) watching(text strictyaml.Text, offset int, source, where string) *watch {
 	condition := where == "when" || where == "having" || strings.HasPrefix(where, "route[") && strings.HasSuffix(where, ".when")
-	if b.trial == nil || !condition {
+	if b.trial == nil || !condition || b.what != "rule" {
 		return nil
 	}
 	return &watch{

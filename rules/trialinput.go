@@ -22,9 +22,6 @@ import (
 	"edge/internal/strictyaml"
 )
 
-// localName is the source and the sink by which rules feed rules.
-const localName = "local"
-
 func hasWildcard(topic string) bool { return strings.ContainsAny(topic, "+#") }
 
 // An arrival is a message that comes in during a test.

@@ -38,7 +38,7 @@ func (t *trial) listen(p *Program, sources map[string]SourceInfo) {
 	if sources != nil {
 		return
 	}
-	for _, r := range p.rules {
+	for _, r := range p.hearers() {
 		for _, source := range r.sources {
 			if p.defaults[source] == nil {
 				everything, _ := parsePattern("#")
@@ -46,6 +46,17 @@ func (t *trial) listen(p *Program, sources map[string]SourceInfo) {
 			}
 		}
 	}
+}
+
+// hearers are all that messages come to: the rules, and the streams of tables.
+func (p *Program) hearers() []*rule {
+	list := slices.Clone(p.rules)
+	for _, t := range p.tables {
+		if t.stream != nil {
+			list = append(list, t.stream)
+		}
+	}
+	return list
 }
 
 // addressKey chooses one of the address keys of a route for a sink of which nothing is known.

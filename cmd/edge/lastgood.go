@@ -20,6 +20,7 @@ type keptFile struct {
 type keptFiles struct {
 	Config keptFile   `json:"config"`
 	Rules  []keptFile `json:"rules"`
+	Tables []keptFile `json:"tables,omitempty"`
 }
 
 // stateDir is where a config keeps its state. One that cannot be read does not say; then systemd may.
@@ -34,6 +35,9 @@ func writeLastGood(dir string, f files) error {
 	kept := keptFiles{Config: keptFile(f.config)}
 	for _, file := range f.rules {
 		kept.Rules = append(kept.Rules, keptFile(file))
+	}
+	for _, file := range f.tables {
+		kept.Tables = append(kept.Tables, keptFile(file))
 	}
 	data, err := json.Marshal(kept)
 	if err != nil {
@@ -91,6 +95,9 @@ func readLastGood(dir string) (f files, ok bool) {
 	f.config = rules.File(kept.Config)
 	for _, file := range kept.Rules {
 		f.rules = append(f.rules, rules.File(file))
+	}
+	for _, file := range kept.Tables {
+		f.tables = append(f.tables, rules.File(file))
 	}
 	return f, true
 }

@@ -56,11 +56,14 @@ func (p *paths) named() []*Config {
 
 // env is what the rules of a folder are loaded into.
 func (p *paths) env(folder string) rules.Env {
+	env := rules.Env{Getenv: os.LookupEnv}
 	if c := p.find(folder); c != nil {
-		return c.rulesEnv(nil, nil)
+		env = c.rulesEnv(nil, nil)
+	} else {
+		p.skipped = append(p.skipped, folder)
 	}
-	p.skipped = append(p.skipped, folder)
-	return rules.Env{Getenv: os.LookupEnv}
+	env.ReadFile = readTableFile
+	return env
 }
 
 func (p *paths) reportSkipped() {
