@@ -34,6 +34,7 @@ const (
 type names struct {
 	payload, item, out, key bool
 	kept                    bool // state, last and lag
+	window                  bool // what a window brings: no names of one message
 	lets                    int  // how many of the rule's lets
 }
 
@@ -52,12 +53,14 @@ type compiler struct {
 	locals      []string // let x = …; in scope
 	most        int      // locals that one expression of the rule needs
 	inside      int      // predicates around
+	inLag       bool     // in the expression of a lag
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
-	keeps       *keeps // what the expressions of the rule read of what it keeps
+	keeps       *keeps     // what the expressions of the rule read of what it keeps
+	gathering   *gathering // what a field of aggregate: is being compiled into
 
-	watch *watch // of the expression, where it is a condition of a rule that is tested; else nil
+	watch *spotter // of the expression, where it is a condition of a rule that is tested; else nil
 }
 
 // compile compiles the text of one expression.
@@ -268,7 +271,12 @@ func pathOf(node ast.Node) (*ast.IdentifierNode, []string) {
 
 // root compiles a reference that begins with one of the names that every rule knows.
 func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceError) {
+	if err := k.ofMessage(name, at); err != nil {
+		return nil, err
+	}
 	switch name {
+	case "window":
+		return k.windowField(path, at)
 	case "payload":
 		if !k.names.payload {
 			return nil, sourceErrorf(at, "payload cannot be read here")
@@ -279,7 +287,7 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 	case "params":
 		return k.param(path, at)
 	case "topic":
-		return members(func(c *scope) (Value, error) { return stringValue(c.message.Topic), nil }, path), nil
+		return members((*scope).topic, path), nil
 	case "key":
 		if !k.names.key {
 			return nil, sourceErrorf(at, "key cannot be read here")
@@ -297,6 +305,8 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return k.stateField(path, at)
 	case "last":
 		return k.lastField(path, at)
+	case "absent":
+		return k.absentName(path, at)
 	case "out":
 		if !k.names.out {
 			return nil, sourceErrorf(at, "out is the result of map: or set:, which is not there yet")

@@ -27,11 +27,17 @@ type ruleSpec struct {
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
 	MaxKeys     int                              `yaml:"max_keys"`
+	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
+	Window      *windowSpec                      `yaml:"window"`
+	Having      *strictyaml.Text                 `yaml:"having"`
+	Aggregate   *block                           `yaml:"aggregate"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
 	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`
+	OnChange    *onChangeSpec                    `yaml:"on_change"`
+	Throttle    *throttleSpec                    `yaml:"throttle"`
 	ID          *strictyaml.Text                 `yaml:"id"`
 	Headers     strictyaml.Map[strictyaml.Text]  `yaml:"headers"`
 	Match       *strictyaml.Text                 `yaml:"match"`
@@ -46,11 +52,20 @@ func (r *ruleSpec) readable() {
 	}
 	readable(&r.Source)
 	readable(&r.Remove)
+	if r.OnChange != nil {
+		readable(&r.OnChange.Of)
+	}
+	if r.Absent != nil {
+		readable(&r.Absent.Expect)
+	}
 	for i := range r.Route {
 		readable(&r.Route[i].To)
 	}
 	if r.OnError != nil {
 		readable(&r.OnError.To)
+	}
+	if w := r.Window; w != nil && w.OnLate != nil {
+		readable(&w.OnLate.To)
 	}
 	for _, t := range [...]**strictyaml.Text{&r.Mode, &r.Topic, &r.Match} {
 		if *t != nil && (*t).Node == nil {

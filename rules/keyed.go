@@ -27,6 +27,21 @@ const perSighting = 80 // bytes that one takes beside its identity
 
 func (s *sightings) size() int { return s.bytes }
 
+// shed forgets the older half.
+func (s *sightings) shed() {
+	for range (len(s.order) + 1) / 2 {
+		s.forget()
+	}
+}
+
+// forget drops the oldest.
+func (s *sightings) forget() {
+	delete(s.first, s.order[0].id)
+	s.bytes -= perSighting + len(s.order[0].id)
+	s.order[0].id = ""
+	s.order = s.order[1:]
+}
+
 // seen says whether the message is to be suppressed, and notes it if it is not.
 func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	v, err := c.run(d.by)
@@ -42,16 +57,15 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
 	if s == nil {
-		s = &sightings{first: map[string]int64{}}
+		s = &sightings{first: map[string]int64{}, bytes: 96}
 		c.kept.set(d.slot, s)
+	} else {
+		m.bytes -= s.bytes
 	}
-	m.bytes -= s.bytes
 	defer func() { m.bytes += s.bytes }()
 	now := nanos(c.now)
 	for len(s.order) > 0 && now-s.order[0].at >= int64(d.within) {
-		delete(s.first, s.order[0].id)
-		s.bytes -= perSighting + len(s.order[0].id)
-		s.order = s.order[1:]
+		s.forget()
 	}
 	if _, known := s.first[id]; known {
 		return true, nil
@@ -86,25 +100,33 @@ type stateValue struct {
 
 func (s *stateValue) size() int { return 16 + s.value.keptSize() }
 
-func (s *stateRule) recall(c *scope) Value {
+// recall gives the value, and drops it when its time is over.
+func (s *stateRule) recall(c *scope, m *memory) Value {
 	v, _ := c.kept.memo(s.slot).(*stateValue)
-	if v == nil || s.ttl > 0 && nanos(c.now)-v.written >= int64(s.ttl) {
+	if v == nil {
+		return null
+	}
+	if s.ttl > 0 && nanos(c.now)-v.written >= int64(s.ttl) {
+		m.empty(c.kept, s.slot)
 		return null
 	}
 	return v.value
 }
 
 func (s *stateRule) write(c *scope, m *memory, v Value) {
-	if old := c.kept.memo(s.slot); old != nil {
-		m.bytes -= old.size()
-		c.kept.set(s.slot, nil)
-	}
 	if v.isNull() {
+		m.empty(c.kept, s.slot)
 		return
 	}
-	now := &stateValue{v.keep(), nanos(c.now)}
-	m.bytes += now.size()
-	c.kept.set(s.slot, now)
+	old, _ := c.kept.memo(s.slot).(*stateValue)
+	if old == nil {
+		old = &stateValue{}
+		c.kept.set(s.slot, old)
+	} else {
+		m.bytes -= old.size()
+	}
+	old.value, old.written = v.keep(), nanos(c.now)
+	m.bytes += old.size()
 }
 
 // A lastRule keeps the fields of the last message that the rule reads.
@@ -124,22 +146,22 @@ func (l *lastMessage) size() int {
 	return n
 }
 
-func (l *lastRule) recall(c *scope) []Value {
+func (l *lastRule) recall(c *scope) {
 	if last, _ := c.kept.memo(l.slot).(*lastMessage); last != nil {
-		return last.values
+		c.last = append(c.last, last.values...)
 	}
-	return nil
 }
 
-// write replaces the values and never changes them: the scope may still hold those before.
 func (l *lastRule) write(c *scope, m *memory) {
-	if old := c.kept.memo(l.slot); old != nil {
-		m.bytes -= old.size()
+	now, _ := c.kept.memo(l.slot).(*lastMessage)
+	if now == nil {
+		now = &lastMessage{make([]Value, len(l.fields))}
+		c.kept.set(l.slot, now)
+	} else {
+		m.bytes -= now.size()
 	}
-	now := &lastMessage{make([]Value, len(l.fields))}
 	for i, field := range l.fields {
 		now.values[i] = scanned(&c.slots[field]).keep()
 	}
 	m.bytes += now.size()
-	c.kept.set(l.slot, now)
 }

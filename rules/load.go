@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -36,10 +37,13 @@ type SinkInfo struct {
 type Env struct {
 	Sources map[string]SourceInfo // nil: edge.yaml is not known, and names of sources and sinks are not checked
 	Sinks   map[string]SinkInfo
-	Payload int // bytes of the largest payload; 0: 1 MiB
-	Depth   int // of the deepest payload; 0: 64
+	Payload int   // bytes of the largest payload; 0: 1 MiB
+	Depth   int   // of the deepest payload; 0: 64
+	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
+	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
+	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
 	// ReadFile reads the files of tables; nil: from the disk. What is beyond 64 MiB of a file need not be read.
@@ -104,7 +108,7 @@ func (s *setCompiler) build(specs []loaded) {
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
-	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, wall: env.Wall, frontiers: map[string]*frontier{}, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
 	if p.payload == 0 {
 		p.payload = defaultPayload
 	}
@@ -247,6 +251,7 @@ func (s *setCompiler) finish() {
 			s.listen(t.stream, i-len(p.tables))
 		}
 	}
+	p.setBounds(s.env.Memory)
 }
 
 // listen notes which topics a rule hears. The index of a table is below zero, so that they come first.
@@ -257,8 +262,22 @@ func (s *setCompiler) listen(r *rule, index int) {
 			tree = &trie{}
 			s.program.sources[source] = tree
 		}
+		if s.program.frontiers[source] == nil {
+			s.program.frontiers[source] = s.frontier(source)
+		}
 		for _, pattern := range r.patternsOf(source) {
 			tree.add(pattern.levels, index)
 		}
 	}
+}
+
+// frontier gives that of the set before, which goes on, or a new one.
+func (s *setCompiler) frontier(source string) *frontier {
+	if s.env.Previous == nil {
+		return newFrontier(true)
+	}
+	if f := s.env.Previous.frontiers[source]; f != nil {
+		return f
+	}
+	return newFrontier(false)
 }

@@ -39,10 +39,13 @@ func (s *stateSpec) Validate(pos func(key string) strictyaml.Pos, errs *strictya
 type keeps struct {
 	states []string
 	last   [][]string // paths of the payload
+	lags   []*lagRule
+	calls  []lagCall
+	absent bool // the rule has absent:
 }
 
 func newKeeps(spec *ruleSpec) *keeps {
-	k := &keeps{}
+	k := &keeps{absent: spec.Absent != nil}
 	for _, s := range spec.State {
 		k.states = append(k.states, s.Key)
 	}
@@ -91,9 +94,23 @@ func (k *compiler) lastField(path []string, at int) (evaluator, *sourceError) {
 	}, nil
 }
 
-// keyed compiles the operators that keep something for each key.
+// absentName compiles absent.
+func (k *compiler) absentName(path []string, at int) (evaluator, *sourceError) {
+	if !k.names.kept {
+		return nil, sourceErrorf(at, "absent cannot be read here")
+	}
+	if !k.keeps.absent {
+		return nil, sourceErrorf(at, "absent is known only in a rule that has absent:")
+	}
+	return members(func(c *scope) (Value, error) { return boolValue(c.absent), nil }, path), nil
+}
+
+// keyed compiles the operators that keep something for each key and come before the result.
 func (b *builder) keyed(spec *ruleSpec, in names) {
 	r := b.rule
+	if spec.Absent != nil {
+		b.absent(spec)
+	}
 	if d := spec.Dedupe; d != nil {
 		r.dedupe = &dedupe{by: b.expression(d.By, "dedupe.by", defaulted, in), within: d.Within}
 	}
@@ -102,6 +119,8 @@ func (b *builder) keyed(spec *ruleSpec, in names) {
 			b.add(s.Pos, "state: the name %s is taken", s.Key)
 		} else if !isName(s.Key) {
 			b.add(s.Pos, "state: %q is no name: letters, digits and _, not beginning with a digit", s.Key)
+		} else if isReserved(s.Key) {
+			b.add(s.Pos, "state: the name %s is taken", s.Key)
 		}
 		value := b.expression(s.Value.Value, "state."+s.Key, strict, in)
 		r.states = append(r.states, &stateRule{name: s.Key, value: value, ttl: s.Value.TTL})
@@ -118,21 +137,32 @@ func (b *builder) remember(spec *ruleSpec) {
 		}
 		r.last.signature = fmt.Sprint("last ", b.keeps.last)
 	}
+	r.lags, r.lagCalls = b.keeps.lags, b.keeps.calls
+	for _, l := range r.lags {
+		l.value.pos = r.pos
+	}
 	if spec.MaxKeys < 0 {
 		b.add(r.pos, "max_keys wants a number above zero")
 	}
-	if r.dedupe == nil && len(r.states) == 0 && r.last == nil {
-		return
-	}
-	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
 	if r.maxKeys = spec.MaxKeys; r.maxKeys == 0 {
 		r.maxKeys = defaultMaxKeys
 	}
+	if r.absent != nil && len(r.absent.expect) > r.maxKeys {
+		b.add(spec.Absent.pos, "absent: expect names %d keys, max_keys allows %d", len(r.absent.expect), r.maxKeys)
+	}
+	keeps := r.absent != nil || r.dedupe != nil || len(r.states) > 0 || r.last != nil || len(r.lags) > 0 ||
+		r.onChange != nil || r.throttle != nil || r.window != nil
+	if !keeps {
+		return
+	}
+	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
+	r.life = r.lifetime()
 }
 
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
 // gives each operator its place in it.
 func (r *rule) inherit(was *rule) {
+	r.tellLost(was)
 	if r.memory == nil {
 		return
 	}
@@ -140,8 +170,12 @@ func (r *rule) inherit(was *rule) {
 		r.memory = was.memory
 	}
 	m := r.memory
+	m.enlist(r)
+	if r.absent != nil {
+		r.absent.slot = m.slot(absentSignature)
+	}
 	if r.dedupe != nil {
-		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within))
+		r.dedupe.slot = m.slot(r.dedupe.signature())
 	}
 	for _, s := range r.states {
 		s.slot = m.slot("state " + s.name)
@@ -149,7 +183,44 @@ func (r *rule) inherit(was *rule) {
 	if r.last != nil {
 		r.last.slot = m.slot(r.last.signature)
 	}
+	for _, l := range r.lags {
+		l.slot = m.slot("lag " + l.source)
+	}
+	if r.onChange != nil {
+		r.onChange.slot = m.slot(r.onChange.signature(r))
+	}
+	if r.throttle != nil {
+		r.throttle.slot = m.slot(r.throttle.signature())
+	}
+	if r.window != nil {
+		r.window.slot = m.slot(r.window.signature + r.aggregate.signature)
+		r.window.open = m.scheduled(r.window.slot, func() schedule { return newWindows(r, m, r.window.slot) }).(*windows)
+	}
+	if r.life > 0 {
+		r.sweep = m.slot("sweep")
+	}
 	if r.enabled {
 		r.set.timed = append(r.set.timed, r)
+	}
+}
+
+// tellLost says what of that which the rule kept as it was before cannot go on.
+func (r *rule) tellLost(was *rule) {
+	if was.memory == nil || was.memory.shown.keys.Load() == 0 {
+		return
+	}
+	lost := func(what, held string) {
+		r.set.lost = append(r.set.lost, fmt.Sprintf("rule %q: %s, what %s is lost", r.name, what, held))
+	}
+	switch {
+	case r.memory == nil:
+		lost("it keeps nothing any more", "it kept")
+	case was.memory.signature != r.memory.signature:
+		lost("its key, split or source changed", "it kept")
+	case was.window == nil:
+	case r.window == nil || r.window.signature != was.window.signature:
+		lost("its window changed", "its open windows held")
+	case r.aggregate.signature != was.aggregate.signature:
+		lost("its aggregate changed", "its open windows held")
 	}
 }

@@ -17,11 +17,17 @@ type memory struct {
 	keys           map[string]*kept
 	oldest, newest *kept // by the time that a message of the key came last
 	slots          []memorySlot
-	bytes          int // that all keys take, about
-	evicted        atomic.Int64
+	bytes          int       // that all keys take, about
+	at             time.Time // the latest now of those who came here
+	lately         lately    // since the lock was taken
+	serial         int       // of the rule that was loaded last
+	charged        int       // what of bytes is in the sum of the set
 
-	due  atomic.Int64 // when the earliest schedule fires, in Unix ns of the engine's clock; 0: nothing is due
-	line line
+	owner  atomic.Pointer[rule] // the newest rule that has run here; written under the lock
+	shown  struct{ keys, bytes, evicted atomic.Int64 }
+	warned time.Time    // when evictions were logged
+	due    atomic.Int64 // when the earliest schedule fires, in Unix ns of the engine's clock; 0: nothing is due
+	line   line
 }
 
 // A memorySlot is the place of one operator's memo in each key. Rules that say the same have the same
@@ -29,12 +35,17 @@ type memory struct {
 type memorySlot struct {
 	signature string
 	schedule  schedule // nil: nothing of it is ever due
+	serial    int      // of the last rule that uses it
+	retired   bool     // no rule that runs uses it
 }
 
-// A kept is what a memory has of one key.
+// A kept is what a memory has of one key. There may be a hundred thousand, and most rules have one operator, so
+// that a second memo costs more than the first.
 type kept struct {
-	id         string // identity of the key
-	memos      []memo // by slot; nil where there is nothing yet
+	id         string  // identity of the key
+	first      memo    // of slot 0; nil: there is nothing yet
+	more       *[]memo // of the slots after it
+	touched    int64   // when a message of it came last
 	prev, next *kept
 }
 
@@ -57,17 +68,14 @@ func newMemory(signature string) *memory {
 	return &memory{signature: signature, keys: map[string]*kept{}}
 }
 
-// slot finds or makes the place of a memo.
-func (m *memory) slot(signature string) int {
+// scheduled gives the schedule of a slot, and makes it where there is none.
+func (m *memory) scheduled(slot int, newSchedule func() schedule) schedule {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range m.slots {
-		if m.slots[i].signature == signature {
-			return i
-		}
+	if m.slots[slot].schedule == nil {
+		m.slots[slot].schedule = newSchedule()
 	}
-	m.slots = append(m.slots, memorySlot{signature: signature})
-	return len(m.slots) - 1
+	return m.slots[slot].schedule
 }
 
 // find gives what is kept for a key, nil if nothing is.
@@ -77,17 +85,32 @@ func (m *memory) find(id []byte) *kept { return m.keys[string(id)] }
 func (m *memory) touch(id []byte, limit int) *kept {
 	k := m.keys[string(id)]
 	if k == nil {
-		k = &kept{id: string(id)}
-		m.keys[k.id] = k
-		for len(m.keys) > limit && m.oldest != nil {
-			m.forget(m.oldest)
-			m.evicted.Add(1)
-		}
-	} else if m.newest == k {
-		return k
-	} else {
+		k = m.add(string(id), limit)
+	} else if m.newest != k {
 		m.unlink(k)
+		m.link(k)
 	}
+	k.touched = nanos(m.at)
+	return k
+}
+
+// add makes a key, the newest.
+func (m *memory) add(id string, limit int) *kept {
+	for len(m.keys) >= limit && m.oldest != nil {
+		m.evict(m.oldest)
+	}
+	k := &kept{id: id, touched: nanos(m.at)}
+	m.keys[id] = k
+	m.bytes += k.size()
+	m.link(k)
+	return k
+}
+
+const perKey = 120 // bytes that a key takes beside its identity and what operators keep
+
+func (k *kept) size() int { return perKey + len(k.id) }
+
+func (m *memory) link(k *kept) {
 	k.prev, k.next = m.newest, nil
 	if m.newest != nil {
 		m.newest.next = k
@@ -95,7 +118,6 @@ func (m *memory) touch(id []byte, limit int) *kept {
 		m.oldest = k
 	}
 	m.newest = k
-	return k
 }
 
 func (m *memory) unlink(k *kept) {
@@ -117,34 +139,75 @@ type leaver interface{ leave(m *memory, slot int) }
 
 // forget drops a key.
 func (m *memory) forget(k *kept) {
-	for slot, p := range k.memos {
-		if p == nil {
-			continue
-		}
-		m.bytes -= p.size()
-		if l, ok := p.(leaver); ok {
-			l.leave(m, slot)
-		}
+	if m.keys[k.id] != k {
+		return
 	}
-	k.memos = nil
+	for slot := range k.slots() {
+		m.empty(k, slot)
+	}
+	m.bytes -= k.size()
 	m.unlink(k)
 	delete(m.keys, k.id)
 }
 
+// empty drops what a key has in a slot.
+func (m *memory) empty(k *kept, slot int) {
+	p := k.memo(slot)
+	if p == nil {
+		return
+	}
+	m.bytes -= p.size()
+	if l, ok := p.(leaver); ok {
+		l.leave(m, slot)
+	}
+	k.set(slot, nil)
+}
+
+// tidy forgets a key of which nothing is kept any more.
+func (m *memory) tidy(k *kept) {
+	if k == nil {
+		return
+	}
+	for slot := range k.slots() {
+		if k.memo(slot) != nil {
+			return
+		}
+	}
+	m.forget(k)
+}
+
+// slots is how many slots the key has room for.
+func (k *kept) slots() int {
+	if k.more == nil {
+		return 1
+	}
+	return 1 + len(*k.more)
+}
+
 // memo gives what is kept in a slot, nil if nothing is.
 func (k *kept) memo(slot int) memo {
-	if k == nil || slot >= len(k.memos) {
+	switch {
+	case k == nil || slot >= k.slots():
 		return nil
+	case slot == 0:
+		return k.first
 	}
-	return k.memos[slot]
+	return (*k.more)[slot-1]
 }
 
 // set puts p into a slot, or empties the slot with nil.
 func (k *kept) set(slot int, p memo) {
-	for len(k.memos) <= slot {
-		k.memos = append(k.memos, nil)
+	if slot == 0 {
+		k.first = p
+		return
 	}
-	k.memos[slot] = p
+	if k.more == nil {
+		k.more = new([]memo)
+	}
+	for len(*k.more) < slot {
+		*k.more = append(*k.more, nil)
+	}
+	(*k.more)[slot-1] = p
 }
 
 // reckon finds out when the next thing is due, and says whether that is earlier than was known.
@@ -161,8 +224,12 @@ func (m *memory) reckon() (earlier bool) {
 	return due != 0 && (was == 0 || due < was)
 }
 
-// fire fires what is due before now, or also at it, in the order of time; at most as many things as most.
+// fire fires what is due before now, or also at it, in the order of time; at most as many things as most. It is
+// for the newest rule alone: an older one, which a lane still runs, does not know what is due any more.
 func (m *memory) fire(l *lane, r *rule, now int64, inclusive bool, most int) {
+	if r != m.owner.Load() {
+		return
+	}
 	limit := now
 	if !inclusive {
 		limit--
@@ -268,6 +335,11 @@ func (v Value) keep() Value {
 			return parsed(text)
 		}
 		return v
+	case Int:
+		if v.text != "" && v.bits != 0 { // of all whole numbers only -0 is not written as Go writes it
+			v.text = ""
+		}
+		fallthrough
 	default:
 		if v.text != "" {
 			v.text = string(append([]byte(nil), v.text...))

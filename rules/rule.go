@@ -21,22 +21,32 @@ type rule struct {
 	enabled     bool
 	shadow      bool
 
-	split   *expression
-	lets    []*expression
-	when    *expression
-	key     *expression
-	shape   shape
-	setAt   *expression // where set or remove stands, for errors
-	id      *expression
-	routes  []route
-	first   bool // match: first
-	onError []letterTarget
+	split     *expression
+	lets      []*expression
+	when      *expression
+	key       *expression
+	window    *window     // nil: its results are of one message each
+	aggregate *aggregates // what of many messages a window brings
+	shape     shape
+	setAt     *expression // where set or remove stands, for errors
+	id        *expression
+	routes    []route
+	first     bool // match: first
+	onError   []letterTarget
 
-	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
-	dedupe   *dedupe // and what follows: its operators, nil where it has none
+	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
+	absent   *absence // and what follows: its operators, nil where it has none
+	dedupe   *dedupe
 	states   []*stateRule
 	last     *lastRule
-	memory   *memory // nil: it keeps nothing from one message to the next
+	lags     []*lagRule
+	lagCalls []lagCall
+	onChange *onChange
+	throttle *throttle
+	serial   int           // orders the rules that share a memory: later ones are newer
+	life     time.Duration // for how long anything of a key lasts; 0: for ever
+	sweep    int           // the slot of what forgets keys after that
+	memory   *memory       // nil: it keeps nothing from one message to the next
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -184,9 +194,13 @@ func (r *rule) element(l *lane, item Value) {
 	if !r.keyFirst && !r.admit(l) {
 		return
 	}
+	for due := r.due(); due != 0 && due < nanos(c.now); due = r.due() { // in batches, so that the lock is free between them
+		r.remembering(l, func() { r.memory.fire(l, r, nanos(c.now), false, fireBatch) })
+	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
 		r.judge(l, (*rule).remember)
+		r.memory.tidy(c.kept)
 	})
 }
 
@@ -299,6 +313,8 @@ func (r *rule) deliver(l *lane) {
 		c.count(&r.book.failed)
 	case r.shadow:
 		c.count(&r.book.shadow)
+	case r.throttle != nil && r.throttle.newest:
+		r.hold(l, failed)
 	default:
 		l.send(r, failed)
 	}
@@ -376,6 +392,9 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
+		if c.order != "" {
+			out.Key = c.order
+		}
 		if to.address != nil {
 			out.Address = address
 		}

@@ -9,23 +9,31 @@ import (
 
 // A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
 type scope struct {
-	now     time.Time
-	rule    *rule
-	message *engine.Message
-	params  []string
-	slots   []jsonscan.Value // what the scanner found, by field
-	item    Value            // of a split
-	key     lazy
-	lets    []lazy
-	out     output
-	arena   arena
+	now        time.Time
+	rule       *rule
+	message    *engine.Message
+	params     []string
+	slots      []jsonscan.Value // what the scanner found, by field
+	item       Value            // of a split
+	key        lazy
+	lets       []lazy
+	out        output
+	window     struct{ start, end int64 } // Unix ms; of what a window brings
+	aggregated []Value                    // what the aggregates of a window came to
+	read       []Value                    // room for the arguments of the aggregates
+	arena      arena
 
 	// What the rule keeps, as it was before this message. Read under the lock of its memory.
-	id     []byte  // identity of the key
-	kept   *kept   // nil: nothing yet
-	states []Value // by state
-	last   []Value // the fields of the last message that the rule reads; nil: there was none
-	fired  bool    // what is made has no message as its cause, but a window or a timer
+	id       []byte  // identity of the key
+	kept     *kept   // nil: nothing yet
+	states   []Value // by state
+	last     []Value // the fields of the last message that the rule reads; none: there was no message
+	lags     []Value // by call of lag
+	noted    []Value // what the message leaves behind, before it is written
+	compared []Value // by on_change
+	absent   bool    // the key has fallen silent
+	order    string  // what order holds for, where that is not what it is for the message
+	fired    bool    // what is made has no message as its cause, but a window or a timer
 
 	row   []byte // identity of a key that is looked up in a table
 	chain *chain // how far the message has come through local
@@ -76,7 +84,8 @@ func (c *scope) begin(r *rule) {
 	}
 	c.locals = c.locals[:r.locals]
 	c.missing = 0
-	c.kept, c.last, c.fired = nil, nil, false
+	c.kept, c.fired, c.absent, c.order = nil, false, false, ""
+	c.states, c.last, c.lags = c.states[:0], c.last[:0], c.lags[:0]
 	c.out.reset()
 }
 
@@ -107,3 +116,11 @@ type failure struct {
 
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
+
+// topic gives the topic of the message. A key that was expected and never seen has none.
+func (c *scope) topic() (Value, error) {
+	if c.fired && c.message.Topic == "" {
+		return null, nil
+	}
+	return stringValue(c.message.Topic), nil
+}

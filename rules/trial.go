@@ -45,7 +45,7 @@ type Output struct {
 
 // A TestError is an error of a message that occurred during a test.
 type TestError struct {
-	At      time.Duration
+	At      time.Duration // since the start; below zero: only that it occurred is known
 	Rule    string
 	Class   string
 	Field   string // where the expression stands, such as map.x; "" where it is none's
@@ -89,7 +89,7 @@ func LoadSuite(files, around []File, env Env) (*Suite, strictyaml.Errors) {
 
 func loadSuite(files, around []File, env Env) (*Suite, strictyaml.Errors) {
 	var errs strictyaml.Errors
-	env.Previous, env.Log = nil, nil
+	env.Previous, env.Log, env.Wall = nil, nil, nil
 	c := newSetCompiler(env, &errs)
 	s := &Suite{env: env, specs: c.decode(files), cover: newCoverage()}
 	own := c.errs
@@ -176,7 +176,7 @@ func (s *Suite) Run(t *Test) (result *TestResult) {
 	}
 	on = s.stage(c.program, result)
 	on.play(arrivals, t.spec.Until)
-	result.unseen(c.program, on.now.Sub(trialStart))
+	result.unseen(c.program)
 	s.cover.heardOf(c.program)
 	result.compare()
 	return result
@@ -187,7 +187,7 @@ func (r *TestResult) fail(pos strictyaml.Pos, format string, args ...any) {
 }
 
 // arrivals gives all that comes in, by time.
-func (t *Test) arrivals(p *Program, result *TestResult) (list []arrival, ok bool) {
+func (t *Test) arrivals(p *Program, result *TestResult) (list []incoming, ok bool) {
 	for i := range t.spec.Input {
 		in := &t.spec.Input[i]
 		some, err := in.arrivals()
@@ -203,13 +203,13 @@ func (t *Test) arrivals(p *Program, result *TestResult) (list []arrival, ok bool
 			result.Notes = append(result.Notes, fmt.Sprintf("no rule that runs here hears topic %s at source %s", a.topic, a.source))
 		}
 	}
-	slices.SortStableFunc(list, func(a, b arrival) int { return gocmp.Compare(a.at, b.at) })
+	slices.SortStableFunc(list, func(a, b incoming) int { return gocmp.Compare(a.at, b.at) })
 	return list, true
 }
 
-// sourceOf gives an arrival that names no source the first that a rule hears its topic from, and says whether
+// sourceOf gives an incoming that names no source the first that a rule hears its topic from, and says whether
 // anything hears it.
-func (p *Program) sourceOf(a *arrival) (heard bool) {
+func (p *Program) sourceOf(a *incoming) (heard bool) {
 	first := ""
 	levels := splitTopic(a.topic)
 	for _, r := range p.hearers() {
@@ -261,7 +261,7 @@ func (s *Suite) stage(p *Program, result *TestResult) *stage {
 }
 
 // play lets time pass until the end, by default that of the last message.
-func (s *stage) play(arrivals []arrival, until *time.Duration) {
+func (s *stage) play(arrivals []incoming, until *time.Duration) {
 	end := s.now
 	for i := range arrivals {
 		a := &arrivals[i]
@@ -300,7 +300,7 @@ func (s *Suite) addressKey(sink string) string {
 }
 
 // unseen adds errors that were counted and not told with their field.
-func (r *TestResult) unseen(p *Program, end time.Duration) {
+func (r *TestResult) unseen(p *Program) {
 	for _, rule := range p.rules {
 		for class, n := range rule.book.errors {
 			for _, e := range r.Errors {
@@ -309,11 +309,11 @@ func (r *TestResult) unseen(p *Program, end time.Duration) {
 				}
 			}
 			for ; n > 0; n-- {
-				r.Errors = append(r.Errors, TestError{At: end, Rule: rule.name, Class: string(class)})
+				r.Errors = append(r.Errors, TestError{At: -1, Rule: rule.name, Class: string(class)})
 			}
 		}
 		for range rule.book.late.Load() {
-			r.Errors = append(r.Errors, TestError{At: end, Rule: rule.name, Class: lateClass, Message: "all windows of the message are closed"})
+			r.Errors = append(r.Errors, TestError{At: -1, Rule: rule.name, Class: lateClass, Message: "all windows of the message are closed"})
 		}
 	}
 }

@@ -118,8 +118,8 @@ func (c *coverage) route(r *rule, when *expression, i int, spec *routeSpec) *exp
 	return told
 }
 
-// A watch tells which clauses of one condition are true. Its methods do nothing on nil.
-type watch struct {
+// A spotter tells which clauses of one condition are true. Its methods do nothing on nil.
+type spotter struct {
 	cover   *coverage
 	about   Uncovered
 	source  []rune
@@ -127,20 +127,20 @@ type watch struct {
 	clauses map[ast.Node]*mark
 }
 
-// watching gives the watch for an expression that is a condition of a rule under test.
-func (b *builder) watching(text strictyaml.Text, offset int, source, where string) *watch {
+// watching gives the spotter for an expression that is a condition of a rule under test.
+func (b *builder) watching(text strictyaml.Text, offset int, source, where string) *spotter {
 	condition := where == "when" || where == "having" || strings.HasPrefix(where, "route[") && strings.HasSuffix(where, ".when")
 	if b.trial == nil || !condition || b.what != "rule" {
 		return nil
 	}
-	return &watch{
+	return &spotter{
 		cover: b.trial.cover, about: Uncovered{Kind: "clause", Rule: b.rule.name, Field: where}, source: []rune(source),
 		place: func(at int) strictyaml.Pos { return b.place(text, offset+at) }, clauses: map[ast.Node]*mark{},
 	}
 }
 
 // find takes a condition apart at its and and or.
-func (w *watch) find(root ast.Node) {
+func (w *spotter) find(root ast.Node) {
 	if w == nil {
 		return
 	}
@@ -174,7 +174,7 @@ func (w *watch) find(root ast.Node) {
 
 // joint gives an and or an or, with the length of its operator, as it stands in the text: a < b < c is read as
 // one too, and is not.
-func (w *watch) joint(n ast.Node) (*ast.BinaryNode, int) {
+func (w *spotter) joint(n ast.Node) (*ast.BinaryNode, int) {
 	b, ok := n.(*ast.BinaryNode)
 	if !ok {
 		return nil, 0
@@ -190,7 +190,7 @@ func (w *watch) joint(n ast.Node) (*ast.BinaryNode, int) {
 }
 
 // trim takes off white space, and parentheses that have their other half outside.
-func (w *watch) trim(from, to int) (int, int) {
+func (w *spotter) trim(from, to int) (int, int) {
 	for {
 		for from < to && strings.ContainsRune(" \t\r\n", w.source[from]) {
 			from++
@@ -233,7 +233,7 @@ func unbalanced(text []rune) int {
 }
 
 // clause gives the evaluator of a clause, which now tells when it is true.
-func (w *watch) clause(n ast.Node, eval evaluator) evaluator {
+func (w *spotter) clause(n ast.Node, eval evaluator) evaluator {
 	if w == nil || w.clauses[n] == nil || eval == nil {
 		return eval
 	}

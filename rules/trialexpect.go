@@ -318,12 +318,15 @@ func (e TestError) String() string {
 	if e.Message != "" {
 		s += ": " + e.Message
 	}
-	return ShortDuration(max(e.At, 0)) + " " + s
+	if e.At < 0 {
+		return s
+	}
+	return ShortDuration(e.At) + " " + s
 }
 
 // String says where and what came, for people.
 func (o Output) String() string {
-	s := ShortDuration(max(o.At, 0)) + " " + o.Sink
+	s := ShortDuration(o.At) + " " + o.Sink
 	if o.Address != "" {
 		s += " " + o.Address
 	}

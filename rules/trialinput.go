@@ -24,8 +24,8 @@ import (
 
 func hasWildcard(topic string) bool { return strings.ContainsAny(topic, "+#") }
 
-// An arrival is a message that comes in during a test.
-type arrival struct {
+// An incoming is a message that comes in during a test.
+type incoming struct {
 	pos           strictyaml.Pos
 	at            time.Duration
 	source, topic string // source may be "": the rule's
@@ -34,8 +34,8 @@ type arrival struct {
 }
 
 // arrivals gives the messages of an input: one, or those of its file.
-func (i *inputSpec) arrivals() ([]arrival, error) {
-	one := arrival{pos: i.pos, at: i.At, source: textOrNone(i.Source), topic: textOrNone(i.Topic), meta: i.Meta}
+func (i *inputSpec) arrivals() ([]incoming, error) {
+	one := incoming{pos: i.pos, at: i.At, source: textOrNone(i.Source), topic: textOrNone(i.Topic), meta: i.Meta}
 	switch {
 	case i.File != nil:
 		return one.lines(*i.File)
@@ -44,14 +44,14 @@ func (i *inputSpec) arrivals() ([]arrival, error) {
 	case i.Payload != nil:
 		one.payload = payloadOf(i.Payload)
 	}
-	return []arrival{one}, nil
+	return []incoming{one}, nil
 }
 
 // maxTestFile bounds a file of messages: a test is not a load test.
 const maxTestFile = 64 << 20
 
 // lines reads a file with one message a line: its payload, or an object with topic and payload.
-func (a arrival) lines(name string) ([]arrival, error) {
+func (a incoming) lines(name string) ([]incoming, error) {
 	info, err := os.Stat(name)
 	if wrong, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("%s: %w", name, wrong.Err)
@@ -63,7 +63,7 @@ func (a arrival) lines(name string) ([]arrival, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []arrival
+	var list []incoming
 	scanner := bufio.NewScanner(bytes.NewReader(data))
 	scanner.Buffer(nil, maxTestFile+1)
 	for number := 1; scanner.Scan(); number++ {
@@ -86,7 +86,7 @@ func (a arrival) lines(name string) ([]arrival, error) {
 }
 
 // unwrap reads a line that is an object with topic and payload, and perhaps at and source, and nothing else.
-func (a *arrival) unwrap(line []byte) (bool, error) {
+func (a *incoming) unwrap(line []byte) (bool, error) {
 	var parts map[string]json.RawMessage
 	if json.Unmarshal(line, &parts) != nil || parts["topic"] == nil || parts["payload"] == nil {
 		return false, nil
@@ -124,7 +124,7 @@ func (a *arrival) unwrap(line []byte) (bool, error) {
 }
 
 // message makes the message that the rules get.
-func (a *arrival) message(now time.Time) *engine.Message {
+func (a *incoming) message(now time.Time) *engine.Message {
 	meta := &engine.Meta{Source: a.source, QoS: 1}
 	if m := a.meta; m != nil {
 		if m.QoS != nil {

@@ -165,8 +165,8 @@ func sameDocument(want, got document, partial bool) bool {
 	return len(list) == 0
 }
 
-// partOf gives of got what want has, with got's values.
-func partOf(want, got document) document {
+// likeWanted gives of got what want has, with got's values.
+func likeWanted(want, got document) document {
 	switch w := want.(type) {
 	case map[string]any:
 		g, ok := got.(map[string]any)
@@ -176,7 +176,7 @@ func partOf(want, got document) document {
 		part := map[string]any{}
 		for name := range w {
 			if value, ok := g[name]; ok {
-				part[name] = partOf(w[name], value)
+				part[name] = likeWanted(w[name], value)
 			}
 		}
 		return part
@@ -187,7 +187,7 @@ func partOf(want, got document) document {
 		}
 		part := slices.Clone(g)
 		for i := range part[:min(len(part), len(w))] {
-			part[i] = partOf(w[i], g[i])
+			part[i] = likeWanted(w[i], g[i])
 		}
 		return part
 	}

@@ -282,7 +282,7 @@ func (u *updater) value(key, n *yaml.Node, want, got document, partial, flow boo
 		return nil
 	}
 	if partial {
-		got = partOf(want, got)
+		got = likeWanted(want, got)
 	}
 	return u.replace(key, n, flowYAML([]byte(showDocument(got))), flow)
 }

@@ -70,7 +70,7 @@ type outputReport struct {
 }
 
 type errorReport struct {
-	At      string `json:"at"`
+	At      string `json:"at,omitempty"`
 	Rule    string `json:"rule"`
 	Class   string `json:"class"`
 	Field   string `json:"field,omitempty"`
@@ -176,4 +176,9 @@ func reportOutput(o *rules.Output) outputReport {
 	return out
 }
 
-func since(d time.Duration) string { return rules.ShortDuration(d) }
+func since(d time.Duration) string {
+	if d < 0 {
+		return ""
+	}
+	return rules.ShortDuration(d)
+}
