@@ -135,7 +135,7 @@ func (u *updater) row(list, item *yaml.Node) (from, to int, err error) {
 	if end := bytes.IndexByte(u.text[to:], '\n'); end >= 0 {
 		to += end + 1
 	} else {
-		return 0, 0, fmt.Errorf("line %d: the last line of the file has no end: add one", item.Line)
+		to = len(u.text)
 	}
 	for line := item.Line; line >= list.Line; line-- {
 		dash := u.offset(line, list.Column)

@@ -168,7 +168,12 @@ func (u *updater) rewriteLines(r *TestResult, value *yaml.Node, flow bool) error
 				}
 				place = from
 			}
-			u.put(place, place, indent+"- "+r.lineFor(one.output)+u.newline())
+			line := indent + "- " + r.lineFor(one.output)
+			if place > 0 && u.text[place-1] != '\n' { // behind the last line of the file, which has no end
+				u.put(place, place, u.newline()+line)
+			} else {
+				u.put(place, place, line+u.newline())
+			}
 			continue
 		}
 		item := value.Content[one.line]
