@@ -27,7 +27,7 @@ func gather(t testing.TB, fields string) *gatherer {
 }
 
 func ruleWith(fields string) string {
-	return head + "    let: {half: payload.v / 2}\n    key: params.id\n    aggregate:\n      " + strings.ReplaceAll(strings.TrimSpace(fields), "\n", "\n      ") + "\n    route: [{to: dead}]\n"
+	return head + "    let: {half: payload.v / 2}\n    key: params.id\n    window: {type: tumbling, size: 1m}\n    aggregate:\n      " + strings.ReplaceAll(strings.TrimSpace(fields), "\n", "\n      ") + "\n    route: [{to: dead}]\n"
 }
 
 // read evaluates the arguments for a payload.

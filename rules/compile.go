@@ -59,6 +59,8 @@ type compiler struct {
 	usesKept    bool
 	keeps       *keeps     // what the expressions of the rule read of what it keeps
 	gathering   *gathering // what a field of aggregate: is being compiled into
+
+	watch *spotter // of the expression, where it is a condition of a rule that is tested; else nil
 }
 
 // compile compiles the text of one expression.
@@ -69,7 +71,9 @@ func (k *compiler) compile(source string, m mode, n names) (evaluator, *sourceEr
 	}
 	k.tree, k.mode, k.names = parsed, m, n
 	k.locals, k.inside = k.locals[:0], 0
-	return k.node(parsed.root)
+	k.watch.find(parsed.root)
+	eval, err := k.node(parsed.root)
+	return k.watch.clause(parsed.root, eval), err
 }
 
 func (k *compiler) nodes(list []ast.Node) ([]evaluator, *sourceError) {

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -31,6 +30,8 @@ type ruleSpec struct {
 	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
+	Window      *windowSpec                      `yaml:"window"`
+	Having      *strictyaml.Text                 `yaml:"having"`
 	Aggregate   *block                           `yaml:"aggregate"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
@@ -62,6 +63,9 @@ func (r *ruleSpec) readable() {
 	}
 	if r.OnError != nil {
 		readable(&r.OnError.To)
+	}
+	if w := r.Window; w != nil && w.OnLate != nil {
+		readable(&w.OnLate.To)
 	}
 	for _, t := range [...]**strictyaml.Text{&r.Mode, &r.Topic, &r.Match} {
 		if *t != nil && (*t).Node == nil {
@@ -122,46 +126,4 @@ type rotationSpec struct {
 	Yaw        *float64  `yaml:"yaw"`
 	RPYDeg     []float64 `yaml:"rpy_deg"`
 	Quaternion []float64 `yaml:"quaternion"`
-}
-
-// A testSpec is one test of a rule file.
-type testSpec struct {
-	Name    strictyaml.Text  `yaml:"name,required"`
-	Rule    *strictyaml.Text `yaml:"rule"`
-	Input   []inputSpec      `yaml:"input,required"`
-	Until   *time.Duration   `yaml:"until"`
-	Expect  []expectSpec     `yaml:"expect"`
-	Nothing *bool            `yaml:"nothing"`
-	Errors  []errorSpec      `yaml:"errors"`
-	Tables  *yaml.Node       `yaml:"tables"`
-}
-
-type inputSpec struct {
-	At            time.Duration    `yaml:"at"`
-	Source        *strictyaml.Text `yaml:"source"`
-	Topic         *strictyaml.Text `yaml:"topic"`
-	Payload       *yaml.Node       `yaml:"payload"`
-	PayloadBase64 *string          `yaml:"payload_base64"`
-	File          *string          `yaml:"file,path"`
-	Meta          *yaml.Node       `yaml:"meta"`
-}
-
-type expectSpec struct {
-	At       *time.Duration   `yaml:"at"`
-	Sink     *strictyaml.Text `yaml:"sink"`
-	Topic    *string          `yaml:"topic"`
-	Subject  *string          `yaml:"subject"`
-	Path     *string          `yaml:"path"`
-	Payload  *yaml.Node       `yaml:"payload"`
-	Contains *yaml.Node       `yaml:"contains"`
-	Headers  *yaml.Node       `yaml:"headers"`
-	ID       *string          `yaml:"id"`
-	Count    *int             `yaml:"count"`
-	Nothing  *bool            `yaml:"nothing"`
-	Errors   []errorSpec      `yaml:"errors"`
-}
-
-type errorSpec struct {
-	Class string  `yaml:"class,required"`
-	Field *string `yaml:"field"`
 }

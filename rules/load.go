@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -41,6 +42,8 @@ type Env struct {
 	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
+	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
+	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
 	// ReadFile reads the files of tables; nil: from the disk. What is beyond 64 MiB of a file need not be read.
@@ -68,13 +71,26 @@ type setCompiler struct {
 	things  map[string]thing          // frames and tables: one name for all of them
 	tables  map[string]*table
 	lines   []string // of the file that is compiled
+	trial   *trial   // nil: the set is to run, not to be tested
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
 func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	specs := s.decode(files)
+	s.build(s.decode(files))
+	if len(files) == 0 {
+		errs.Add(strictyaml.Pos{}, "there are no rule files")
+	}
+	errs.Sort()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return s.program, nil
+}
+
+// build compiles what the files hold.
+func (s *setCompiler) build(specs []loaded) {
 	s.loadFrames(specs)
 	s.loadTables(specs)
 	s.compileTables(specs)
@@ -89,18 +105,10 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	}
 	s.checkCircles()
 	s.finish()
-	if len(files) == 0 {
-		errs.Add(strictyaml.Pos{}, "there are no rule files")
-	}
-	errs.Sort()
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return s.program, nil
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
-	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, wall: env.Wall, frontiers: map[string]*frontier{}, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
 	if p.payload == 0 {
 		p.payload = defaultPayload
 	}
@@ -204,6 +212,7 @@ func (s *setCompiler) field(path []string) int {
 func (s *setCompiler) finish() {
 	p := s.program
 	p.plan, p.fields = jsonscan.NewPlan(s.paths), len(s.paths)
+	s.trial.listen(p, s.env.Sources)
 	for name, source := range s.env.Sources {
 		for _, topic := range source.Topics {
 			if pattern, err := parsePattern(topic); err == nil {
@@ -253,8 +262,22 @@ func (s *setCompiler) listen(r *rule, index int) {
 			tree = &trie{}
 			s.program.sources[source] = tree
 		}
+		if s.program.frontiers[source] == nil {
+			s.program.frontiers[source] = s.frontier(source)
+		}
 		for _, pattern := range r.patternsOf(source) {
 			tree.add(pattern.levels, index)
 		}
 	}
+}
+
+// frontier gives that of the set before, which goes on, or a new one.
+func (s *setCompiler) frontier(source string) *frontier {
+	if s.env.Previous == nil {
+		return newFrontier(true)
+	}
+	if f := s.env.Previous.frontiers[source]; f != nil {
+		return f
+	}
+	return newFrontier(false)
 }

@@ -188,8 +188,8 @@ func checkMemory(t testing.TB, p *Program) {
 		for k := m.oldest; k != nil; k = k.next {
 			keys++
 			bytes += k.size()
-			for _, p := range k.memos {
-				if p != nil {
+			for slot := range k.slots() {
+				if p := k.memo(slot); p != nil {
 					bytes += p.size()
 				}
 			}

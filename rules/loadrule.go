@@ -26,6 +26,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		return
 	}
 	s.named[entry.Key] = entry.Pos
+	if !s.trial.wants(entry) {
+		return
+	}
 	spec := &entry.Value
 	spec.readable()
 	r := &rule{set: s.program, name: entry.Key, pos: entry.Pos, description: spec.Description, enabled: spec.Enabled == nil || *spec.Enabled}
@@ -46,6 +49,10 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	}
 	b.keyed(spec, in)
 	b.result(spec, in)
+	b.window(spec, in)
+	if spec.Window != nil || spec.Aggregate != nil {
+		in = in.ofWindow()
+	}
 	in.out = true
 	b.restraints(spec, in)
 	r.id = b.expression(spec.ID, "id", strict, in)
@@ -56,8 +63,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		b.route(spec, &spec.Route[i], i, in)
 	}
 	b.suffixes()
-	b.onError(spec.OnError)
+	r.onError = b.letters(spec.OnError, "on_error")
 	b.remember(spec)
+	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
 	s.program.rules = append(s.program.rules, r)
@@ -303,6 +311,7 @@ func (b *builder) expression(text *strictyaml.Text, where string, m mode, n name
 
 // expressionAt compiles an expression that begins at a place of a text.
 func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where string, m mode, n names) *expression {
+	b.watch = b.watching(text, offset, source, where)
 	eval, err := b.compile(source, m, n)
 	if err != nil {
 		at := max(err.at, 0)

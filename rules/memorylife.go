@@ -173,7 +173,8 @@ type shedder interface{ shed() }
 
 // shed makes a single key smaller that fills the memory by itself.
 func (m *memory) shed(k *kept) bool {
-	for _, p := range k.memos {
+	for slot := range k.slots() {
+		p := k.memo(slot)
 		if s, ok := p.(shedder); ok {
 			before := p.size()
 			s.shed()
@@ -230,6 +231,11 @@ func (r *rule) lifetime() time.Duration {
 		return 0
 	}
 	var longest time.Duration
+	if w := r.window; w != nil {
+		if longest = w.lifetime(); longest == 0 {
+			return 0
+		}
+	}
 	for _, s := range r.states {
 		if s.ttl == 0 {
 			return 0

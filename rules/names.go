@@ -31,7 +31,7 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 }
 
 // standardNames are the top-level names of expressions.
-var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "window", "absent"}
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent", "window"}
 
 func isReserved(name string) bool {
 	return slices.Contains(standardNames, name) || name == "lag" || functionNamed(name) != nil ||

@@ -224,6 +224,7 @@ func (k *compiler) logic(n *ast.BinaryNode) (evaluator, *sourceError) {
 	if err != nil {
 		return nil, err
 	}
+	left, right = k.watch.clause(n.Left, left), k.watch.clause(n.Right, right)
 	m, leftNode, rightNode := k.mode, n.Left, n.Right
 	decided := n.Operator == "or" || n.Operator == "||" // the value of the left that settles it
 	return func(c *scope) (Value, error) {

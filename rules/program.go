@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,11 +35,19 @@ type Program struct {
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
 
-	inbox       *inbox                // what comes to local from outside of the lanes
-	tell        func(*engine.Message) // of messages to local; nil: nobody
-	held        atomic.Int64          // bytes that the rules keep, about
-	memoryLimit int64                 // above which who keeps more than reserve forgets
-	reserve     int                   // what each rule may keep in any case
+	witness func(*rule, error)    // of a set that is tested: hears of each error of a message
+	inbox   *inbox                // what comes to local from outside of the lanes
+	tell    func(*engine.Message) // of messages to local; nil: nobody
+
+	held        atomic.Int64 // bytes that the rules keep, about
+	memoryLimit int64        // above which who keeps more than reserve forgets
+	reserve     int          // what each rule may keep in any case
+
+	frontiers map[string]*frontier // by source
+	eventTime bool                 // a rule has it
+	wall      func() time.Time     // the wall clock; nil: the engine's is never off from it
+	began     sync.Once
+	lost      []string
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -85,10 +94,23 @@ func (p *Program) Stats() []RuleStats {
 }
 
 // Lane returns a processor for one goroutine.
-func (p *Program) Lane() engine.Lane { return p.newLane() }
+func (p *Program) Lane() engine.Lane {
+	p.began.Do(p.begin)
+	return p.newLane()
+}
+
+// begin is called when the set is to run, which not every set that was loaded does.
+func (p *Program) begin() {
+	for _, f := range p.frontiers {
+		f.run(p.eventTime)
+	}
+}
+
+// Lost says what of the previous set's windows and state this one does not go on with, a line for each.
+func (p *Program) Lost() []string { return p.lost }
 
 func (p *Program) newLane() *lane {
-	l := &lane{program: p, topics: map[string]map[string]*entry{}}
+	l := &lane{program: p, topics: map[string]map[string]*entry{}, marks: map[string]*passMark{}}
 	l.scope.slots = make([]jsonscan.Value, p.fields)
 	l.scope.idBase = p.laneID()
 	l.scope.chain, l.aside.chain = &l.chain, &l.chain
@@ -107,7 +129,8 @@ type lane struct {
 	aside   scope                        // of results, while a message is handled
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
-	emit    engine.Emit // of the message that is handled
+	marks   map[string]*passMark // by source
+	emit    engine.Emit          // of the message that is handled
 	made    []draft
 	slab    []engine.Message
 
@@ -115,6 +138,8 @@ type lane struct {
 	out     engine.Emit // the same, but for what goes to local
 	chain   chain
 	errands []errand // to local, in order
+
+	frontier *frontier // of the message that is handled; nil: event time need not wait for others
 
 	later   engine.Emit // takes what is made under the lock of a memory
 	pending []draft     // of later
@@ -124,7 +149,8 @@ type lane struct {
 type entry struct {
 	tables  []written
 	matches []matched
-	reads   bool // a rule or table of them reads the payload
+	mark    *passMark // of the source; nil: no rule hears it
+	reads   bool      // a rule or table of them reads the payload
 }
 
 type written struct {
@@ -153,7 +179,7 @@ func (l *lane) find(source, topic string) *entry {
 		known = map[string]*entry{}
 		l.topics[source] = known
 	}
-	e := &entry{}
+	e := &entry{mark: l.markOf(source)}
 	topic = strings.Clone(topic)
 	if tree := l.program.sources[source]; tree != nil {
 		levels := splitTopic(topic)
@@ -190,6 +216,15 @@ func (e *entry) write(t *table, source string, levels []string) {
 	}
 }
 
+func (l *lane) markOf(source string) *passMark {
+	mark := l.marks[source]
+	if f := l.program.frontiers[source]; f != nil && mark == nil {
+		mark = f.mark()
+		l.marks[source] = mark
+	}
+	return mark
+}
+
 func splitTopic(topic string) []string { return strings.Split(topic, "/") }
 
 // patternsOf gives the topics that the rule listens to at a source.
@@ -215,11 +250,18 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 		source = m.Meta.Source
 	}
 	e := l.find(source, m.Topic)
+	c := &l.scope
+	c.now, c.message = now, m
+	l.frontier = nil
+	if e.mark != nil && m.Order != 0 {
+		if e.mark.frontier.active.Load() {
+			l.frontier = e.mark.frontier
+		}
+		defer l.passed(e.mark, m.Order) // also when a rule panics: else event time would stand still
+	}
 	if len(e.matches)+len(e.tables) == 0 {
 		return
 	}
-	c := &l.scope
-	c.now, c.message = now, m
 	if len(m.Payload) > l.program.payload {
 		l.refuse(e, false, fail(TooLarge, "the payload has %d bytes, limits.payload allows %d", len(m.Payload), l.program.payload))
 		return
@@ -261,6 +303,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		c.rule, c.params = r, match.params
 		r.book.in.Add(1)
 		r.book.failed.Add(1)
+		r.witnessed(err)
 		loud := r.book.err(classOf(err), c.now)
 		if len(r.onError) == 0 {
 			r.log(classOf(err), err, loud)

@@ -115,6 +115,9 @@ func (r *rule) remember(l *lane) (verdict, error) {
 	if r.absent != nil && !back {
 		return taken, nil
 	}
+	if r.window != nil {
+		return r.take(l)
+	}
 	return r.finish(c)
 }
 

@@ -24,7 +24,8 @@ type rule struct {
 	lets      []*expression
 	when      *expression
 	key       *expression
-	aggregate *aggregates // nil: its results are of one message each
+	window    *window     // nil: its results are of one message each
+	aggregate *aggregates // what of many messages a window brings
 	shape     shape
 	setAt     *expression // where set or remove stands, for errors
 	id        *expression
@@ -145,6 +146,9 @@ func (r *rule) element(l *lane, item Value) {
 	}
 	if !r.keyFirst && !r.admit(l) {
 		return
+	}
+	for due := r.due(); due != 0 && due < nanos(c.now); due = r.due() { // in batches, so that the lock is free between them
+		r.remembering(l, func() { r.memory.fire(l, r, nanos(c.now), false, fireBatch) })
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)

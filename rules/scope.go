@@ -20,6 +20,7 @@ type scope struct {
 	out        output
 	window     struct{ start, end int64 } // Unix ms; of what a window brings
 	aggregated []Value                    // what the aggregates of a window came to
+	read       []Value                    // room for the arguments of the aggregates
 	arena      arena
 
 	// What the rule keeps, as it was before this message. Read under the lock of its memory.

@@ -195,6 +195,7 @@ func (t *table) fail(c *scope, err error) {
 	if err == nil {
 		return
 	}
+	t.stream.witnessed(err)
 	class := classOf(err)
 	if t.book.err(class, c.now) {
 		t.stream.set.logger.Warn("a message could not be written to a table; the next of this table and class is logged in a minute",

@@ -43,18 +43,21 @@ func writeLastGood(dir string, f files) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, lastGood), data)
+	return writeWhole(filepath.Join(dir, lastGood), data, 0o600)
 }
 
 // writeWhole writes a file so that a power cut leaves the old one or the new one.
-func writeWhole(name string, data []byte) error {
+func writeWhole(name string, data []byte, mode os.FileMode) error {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*") // mode 0600
+	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*") // for its owner only
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // gone already when all went well
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
