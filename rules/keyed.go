@@ -51,8 +51,7 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	if v.isNull() {
 		return false, nil
 	}
-	id, err := identify(v)
-	if err != nil {
+	if c.seen, err = identify(c.seen[:0], v); err != nil {
 		return false, &failure{err: err, expression: d.by}
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
@@ -67,22 +66,22 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	for len(s.order) > 0 && now-s.order[0].at >= int64(d.within) {
 		s.forget()
 	}
-	if _, known := s.first[id]; known {
+	if _, known := s.first[string(c.seen)]; known {
 		return true, nil
 	}
+	id := string(c.seen)
 	s.first[id] = now
 	s.order = append(s.order, sighting{id, now})
 	s.bytes += perSighting + len(id)
 	return false, nil
 }
 
-// identify gives the identity of any value; of lists and objects it is their JSON.
-func identify(v Value) (string, error) {
+// identify appends the identity of any value; of lists and objects it is their JSON.
+func identify(dst []byte, v Value) ([]byte, error) {
 	if v.kind < Object {
-		return string(appendIdentity(nil, v)), nil
+		return appendIdentity(dst, v), nil
 	}
-	text, err := v.appendJSON([]byte{'j'}, nil)
-	return string(text), err
+	return v.appendJSON(append(dst, 'j'), nil)
 }
 
 // A stateRule is a value that a rule keeps for each key.
