@@ -341,7 +341,7 @@ func TestReloadKeepsWindows(t *testing.T) {
 	if len(got) != 2 || strings.Count(got[0], "1") < 101 || got[1] != "0s b [2] 0-10" {
 		t.Errorf("got %v", got)
 	}
-	reload(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), `rule "r": its window changed, what its open windows held is lost`)
+	reload(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), `rule "r": its window is another: what its open windows held is lost`)
 	y.lane, old = old, y.lane // a lane that is not yet done with the old set
 	got = y.run(0, windowStep{0, "b", 11, 3})
 	y.lane = old
@@ -349,11 +349,11 @@ func TestReloadKeepsWindows(t *testing.T) {
 	if fmt.Sprint(got) != "[0s b [4] 0-20]" {
 		t.Errorf("got %v", got)
 	}
-	reload(strings.Replace(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), "v: collect(payload.v)", "v: collect(payload.w)", 1), "its aggregate changed")
+	reload(strings.Replace(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), "v: collect(payload.v)", "v: collect(payload.w)", 1), "its aggregate is another")
 	y.until(100 * seconds)
 	reload(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), "") // it holds nothing
 	y.run(0, windowStep{100, "b", 50, 6})
-	reload(strings.Replace(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), "key: params.id", "key: params.site", 1), "its key, split or source changed")
+	reload(strings.Replace(windowed("type: tumbling, size: 20s, timestamp: payload.ts"), "key: params.id", "key: params.site", 1), "its key, split or source is another")
 	checkMemory(t, y.p)
 }
 
