@@ -26,6 +26,7 @@ type windowCase struct {
 	count, every            int64
 	offset, grace, idle     int64
 	event                   bool
+	narrow                  bool  // its aggregates are words of a tally
 	base                    int64 // Unix ms that event time begins at
 	sources, lanes, devices int
 	messages                []windowMessage
@@ -47,6 +48,7 @@ func randomCase(seed uint64) *windowCase {
 	if c.event && rnd.IntN(2) == 0 {
 		c.base = -100 // to 1970 and beyond
 	}
+	c.narrow = rnd.IntN(2) == 0
 	c.size, c.hop, c.gap = 1+rnd.Int64N(40), 1+rnd.Int64N(40), 1+rnd.Int64N(20)
 	if c.kind == "tumbling" {
 		c.hop = c.size
@@ -135,8 +137,12 @@ func (c *windowCase) rule() string {
 			add("idle_timeout", c.idle)
 		}
 	}
+	wide := "f: first(payload.v), l: last(payload.v), c: collect(payload.v), "
+	if c.narrow {
+		wide = ""
+	}
 	return "rules:\n  r:\n    source: [" + strings.Join(sourceNames[:c.sources], ", ") + "]\n    topic: d/{id}\n    key: int(params.id)\n    window: {" + w + "}\n" +
-		"    aggregate: {k: key, n: count(), sum: sum(payload.v), lo: min(payload.v), hi: max(payload.v), f: first(payload.v), l: last(payload.v), c: collect(payload.v), s: window.start, e: window.end}\n" +
+		"    aggregate: {k: key, n: count(), sum: sum(payload.v), lo: min(payload.v), hi: max(payload.v), " + wide + "s: window.start, e: window.end}\n" +
 		"    having: out.n != 3\n    route: [{to: dead}]\n"
 }
 
@@ -291,8 +297,12 @@ func (m *windowModel) tell(now, start, end int64, list []*storedMessage) {
 		}
 		values += fmt.Sprint(one.v)
 	}
-	m.out = append(m.out, fmt.Sprintf(`%v dead {"k":%d,"n":%d,"sum":%d,"lo":%d,"hi":%d,"f":%d,"l":%d,"c":[%s],"s":%d,"e":%d}`, time.Duration(now*perMs),
-		list[0].device, len(list), sum, lo, hi, list[0].v, list[len(list)-1].v, values, start+m.base, end+m.base))
+	wide := fmt.Sprintf(`"f":%d,"l":%d,"c":[%s],`, list[0].v, list[len(list)-1].v, values)
+	if m.narrow {
+		wide = ""
+	}
+	m.out = append(m.out, fmt.Sprintf(`%v dead {"k":%d,"n":%d,"sum":%d,"lo":%d,"hi":%d,%s"s":%d,"e":%d}`, time.Duration(now*perMs),
+		list[0].device, len(list), sum, lo, hi, wide, start+m.base, end+m.base))
 }
 
 func (s *storedMessage) time(event bool) int64 {
