@@ -205,7 +205,7 @@ func (c *Config) checkClients(errs *strictyaml.Errors) {
 
 func (c *Config) checkBuffers(errs *strictyaml.Errors) {
 	for _, s := range c.Sinks {
-		if s.Value.Buffer.Type == engine.Disk && c.State.Dir == "" {
+		if s.Value.Buffer.Type == engine.OnDisk && c.State.Dir == "" {
 			errs.Add(c.pos(s.Pos, "sinks", s.Key, "buffer", "type"),
 				"a disk buffer wants a place: add `state: {dir: /var/lib/edge}`")
 		}
@@ -220,7 +220,7 @@ const noDisk = "buffers on disk are not built yet: the queue is in memory, and w
 func (c *Config) diskBuffers() []string {
 	var names []string
 	for _, s := range c.Sinks {
-		if s.Value.Buffer.Type == engine.Disk {
+		if s.Value.Buffer.Type == engine.OnDisk {
 			names = append(names, s.Key)
 		}
 	}
