@@ -187,13 +187,16 @@ func (d *Disk) open() error {
 		}
 	}
 	slices.SortFunc(d.segments, func(a, b *segment) int { return strings.Compare(a.name, b.name) })
-	for i, s := range d.segments {
+	for _, s := range d.segments {
 		if err := d.look(s); err != nil {
 			return err
 		}
-		if i > 0 {
-			d.segments[i-1].last = s.first - 1
-		}
+	}
+	if err := d.dropTwins(); err != nil {
+		return err
+	}
+	for i := 1; i < len(d.segments); i++ {
+		d.segments[i-1].last = d.segments[i].first - 1
 	}
 	if n := len(d.segments); n > 0 {
 		if err := d.findEnd(d.segments[n-1]); err != nil {
@@ -245,19 +248,42 @@ func (d *Disk) look(s *segment) error {
 	return nil
 }
 
+// dropTwins leaves one of the segments that begin with the same number: a crash that leaves a new one empty, and
+// another that brings it back after it was removed, and the one in its place was written, make such.
+func (d *Disk) dropTwins() error {
+	for i := 1; i < len(d.segments); {
+		one, two := d.segments[i-1], d.segments[i]
+		if one.first != two.first {
+			i++
+			continue
+		}
+		if err := errors.Join(d.findEnd(one), d.findEnd(two)); err != nil {
+			return err
+		}
+		empty := i - 1
+		if one.last > two.last {
+			empty = i
+		}
+		_ = d.fs.Remove(filepath.Join(d.dir, d.segments[empty].name)) // else the next start does
+		d.segments = slices.Delete(d.segments, empty, empty+1)
+	}
+	return nil
+}
+
 // findEnd finds the last record of the last segment. What is behind it was torn by a crash before it was safe,
 // and is cut off.
 func (d *Disk) findEnd(s *segment) error {
 	r := reader{fs: d.fs, dir: d.dir}
 	defer r.close()
 	good := int64(segmentHeader)
+	s.last = s.first - 1
 	for off := good; off < s.size; {
 		records, next, _, err := r.read(s, off)
 		if err != nil {
 			return err
 		}
 		for _, one := range records {
-			if n := numberOf(one.body); n > s.last {
+			if n := numberOf(one.body); n > s.last && n < numberMost {
 				s.last, good = n, one.end
 			}
 		}

@@ -186,6 +186,7 @@ func TestDiskSwitch(t *testing.T) {
 		disk := onDisk(t, b, s, engine.Buffer{})
 		set := func(e *engine.Engine, f *feed, setup engine.SinkSetup) {
 			e.Swap(t.Context(), engine.Set{Program: to("s"), Sources: sources(f), Sinks: one("s", setup)})
+			synctest.Wait() // the queue's goroutine has taken it over
 		}
 		lifeOn(t, b, to("s"), one("s", memory), func(e *engine.Engine, f *feed) {
 			send := func(from, to int) {

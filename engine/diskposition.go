@@ -115,7 +115,7 @@ func parsePosition(data []byte) (settled numbers, generation uint64, version byt
 	for at := fixed; at < end; at += 16 {
 		settled.add(binary.LittleEndian.Uint64(data[at:]), binary.LittleEndian.Uint64(data[at+8:]))
 	}
-	return settled, generation, version, generation > 0
+	return settled, generation, version, generation > 0 && settled.most() < numberMost
 }
 
 func readWhole(fs filesystem, name string) ([]byte, error) {

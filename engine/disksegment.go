@@ -34,6 +34,7 @@ const (
 	segmentHeader = len(segmentMagic) + 1 + 4 + 4
 	readAhead     = 256 << 10 // what is read at a time
 	readMost      = 256       // messages, likewise
+	numberMost    = 1 << 62   // no record gets that far
 )
 
 func segmentName(first uint64, salt uint32) string { return fmt.Sprintf("%016x-%08x.log", first, salt) }
@@ -43,7 +44,7 @@ func parseSegmentName(name string) (s *segment, ok bool) {
 	first, salt, dash := strings.Cut(numbers, "-")
 	n, err := strconv.ParseUint(first, 16, 64)
 	x, err2 := strconv.ParseUint(salt, 16, 32)
-	if !log || !dash || err != nil || err2 != nil || n == 0 || name != segmentName(n, uint32(x)) {
+	if !log || !dash || err != nil || err2 != nil || n == 0 || n >= numberMost || name != segmentName(n, uint32(x)) {
 		return nil, false
 	}
 	return &segment{name: name, salt: uint32(x), first: n, last: n - 1}, true
