@@ -319,4 +319,3 @@ func TestDiskUnreadable(t *testing.T) {
 		})
 	}
 }
-
