@@ -279,6 +279,24 @@ func TestDiskRemovedSink(t *testing.T) {
 	})
 }
 
+// A stop does not wait for a removed sink whose messages are safe.
+func TestDiskStopWithRemovedSink(t *testing.T) {
+	bubbled(t, func(t *testing.T) {
+		b := engine.NewBuffers(t.TempDir(), quiet)
+		s := &sink{accept: refuse(errAway)}
+		lifeOn(t, b, to("s"), one("s", onDisk(t, b, s, engine.Buffer{})), func(e *engine.Engine, f *feed) {
+			f.send("t", "1")
+			allSettled(t, f, 1)
+			e.Swap(t.Context(), engine.Set{Program: to(), Sources: sources(f)})
+			pass(time.Second)
+			start := time.Now()
+			e.Stop(context.Background())
+			equal(t, "took", time.Since(start), 0)
+			equal(t, "left", len(b.Left()), 1)
+		})
+	})
+}
+
 // The policies bound the files, to a segment or so, as they bound memory.
 func TestDiskFull(t *testing.T) {
 	const most = 256 << 10

@@ -40,7 +40,7 @@ func (w *world) live(fs *model, n int, buffer engine.Buffer, always bool) {
 	b := engine.NewBuffers("/buffers", quiet).On(fs)
 	d, err := b.Open("s", "test")
 	if err != nil {
-		if fs.left == nil {
+		if fs.after() == nil {
 			t.Fatalf("the buffer does not open: %v", err)
 		}
 		return // the power failed while it was opened
@@ -102,7 +102,7 @@ func (w *world) live(fs *model, n int, buffer engine.Buffer, always bool) {
 		case 1:
 			pass(time.Duration(w.random.IntN(1500)) * time.Millisecond)
 		}
-		if fs.left != nil {
+		if fs.after() != nil {
 			break
 		}
 	}
@@ -160,8 +160,8 @@ func TestDiskPowerCuts(t *testing.T) {
 		for range 2 {
 			fs.crashAt = 1 + w.random.IntN(60)
 			w.live(fs, 40, buffer, false)
-			if fs.left != nil {
-				fs = fs.left
+			if left := fs.after(); left != nil {
+				fs = left
 				crashes++
 			}
 			fs.ops, fs.crashAt = 0, 0
@@ -199,8 +199,8 @@ func TestDiskFaults(t *testing.T) {
 		}
 		w.started = func() { started = true }
 		w.live(fs, 60, buffer, false)
-		if fs.left != nil {
-			fs = fs.left
+		if left := fs.after(); left != nil {
+			fs = left
 		}
 		fs.fail, fs.ops, fs.crashAt = nil, 0, 0
 		w.live(fs, 10, buffer, true)

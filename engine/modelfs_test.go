@@ -86,6 +86,13 @@ func (f *model) begin(op, name string, change func()) error {
 	return nil
 }
 
+// after is what the power cut left, nil before it.
+func (f *model) after() *model {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left
+}
+
 // crash gives what is there after a power cut.
 func (f *model) crash() *model {
 	after := newModel(f.random.Uint64())

@@ -60,19 +60,19 @@ func (q *queue) turn() bool {
 	if len(q.batch)+len(q.aged)+len(q.expired) == 0 {
 		messages, _ := q.size()
 		rest = rest || messages == 0
-		if q.final && rest {
-			q.ended = true
-			q.mu.Unlock()
-			return false
-		}
-		q.asleep = true
 		draining := q.draining && rest
+		q.ended = q.final && rest
+		q.asleep = !q.ended
+		ended := q.ended
 		q.mu.Unlock()
 		if draining {
 			select {
 			case q.engine.empty <- struct{}{}:
 			default: // Stop has yet to look at the one before
 			}
+		}
+		if ended {
+			return false
 		}
 		q.sleep(again - now)
 		return true
