@@ -19,11 +19,15 @@ import (
 type world struct {
 	t       *testing.T
 	random  *rand.Rand
-	sent    int
 	settled map[int]bool
-	came    map[int]bool
-	twice   int // came again
-	last    map[string]int
+	offered map[int]string // in this life: payloads
+
+	mu   sync.Mutex
+	up   bool // the sink takes what comes
+	sent int
+	came map[int]bool
+	last map[string]int // to come in this life, by key
+
 	strict  bool   // nothing comes twice in one life
 	started func() // called when the buffer is open
 }
@@ -32,6 +36,46 @@ const crashKeys = 3
 
 func newWorld(t *testing.T, seed uint64) *world {
 	return &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), settled: map[int]bool{}, came: map[int]bool{}}
+}
+
+// accept judges what comes: known, in order, and noted.
+func (w *world) accept(_ context.Context, m *engine.Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.up {
+		return errAway
+	}
+	text, _, _ := strings.Cut(string(m.Payload), " ")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > w.sent || m.Key != fmt.Sprint("t", n%crashKeys) {
+		w.t.Errorf("unknown message %q of key %s", m.Payload, m.Key)
+	}
+	if n <= w.last[m.Key] && (w.strict || !w.came[n]) {
+		w.t.Errorf("%d came after %d", n, w.last[m.Key])
+	}
+	w.last[m.Key] = n
+	w.came[n] = true
+	return nil
+}
+
+// send offers one message. The sink may go or come back before it.
+func (w *world) send(f *feed, always bool) {
+	payload := " " + strings.Repeat("x", w.random.IntN(1500))
+	w.mu.Lock()
+	if w.random.IntN(8) == 0 {
+		w.up = always || !w.up
+	}
+	w.sent++
+	n := w.sent
+	w.mu.Unlock()
+	payload = fmt.Sprint(n) + payload
+	if f.offer(fmt.Sprint("t", n%crashKeys), payload) {
+		w.offered[n] = payload
+		return
+	}
+	w.mu.Lock()
+	w.sent--
+	w.mu.Unlock()
 }
 
 // live runs an engine on fs. It sends n messages, at times that differ, to a sink that is up or not.
@@ -48,54 +92,16 @@ func (w *world) live(fs *model, n int, buffer engine.Buffer, always bool) {
 	if w.started != nil {
 		w.started()
 	}
-	var mu sync.Mutex
-	up := always
-	w.last = map[string]int{}
-	s := &sink{accept: func(_ context.Context, m *engine.Message) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if !up {
-			return errAway
-		}
-		text, _, _ := strings.Cut(string(m.Payload), " ")
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > w.sent || m.Key != fmt.Sprint("t", n%crashKeys) {
-			t.Errorf("unknown message %q of key %s", m.Payload, m.Key)
-		}
-		if n <= w.last[m.Key] && (w.strict || !w.came[n]) {
-			t.Errorf("%d came after %d", n, w.last[m.Key])
-		}
-		w.last[m.Key] = n
-		if w.came[n] {
-			w.twice++
-		}
-		w.came[n] = true
-		return nil
-	}}
+	w.up, w.last, w.offered = always, map[string]int{}, map[int]string{}
 	f := newFeed()
 	e := engine.New(engine.Limits{Lanes: 1, Messages: 20}, quiet)
 	set := engine.Set{Program: to("s"), Sources: sources(f), Sinks: one("s", engine.SinkSetup{
-		Sink: s, Kind: "test", Disk: d, Buffer: buffer, Retry: engine.Retry{Backoff: engine.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}}})}
+		Sink: &sink{accept: w.accept}, Kind: "test", Disk: d, Buffer: buffer,
+		Retry: engine.Retry{Backoff: engine.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}}})}
 	e.Swap(t.Context(), set)
 	synctest.Wait()
-	offered := map[int]string{}
 	for range n {
-		mu.Lock()
-		if w.random.IntN(8) == 0 {
-			up = always || !up
-		}
-		mu.Unlock()
-		payload := fmt.Sprint(w.sent+1, " ", strings.Repeat("x", w.random.IntN(1500)))
-		mu.Lock()
-		w.sent++
-		mu.Unlock()
-		if f.offer(fmt.Sprint("t", w.sent%crashKeys), payload) {
-			offered[w.sent] = payload
-		} else {
-			mu.Lock()
-			w.sent--
-			mu.Unlock()
-		}
+		w.send(f, always)
 		switch w.random.IntN(6) {
 		case 0:
 			synctest.Wait()
@@ -110,7 +116,7 @@ func (w *world) live(fs *model, n int, buffer engine.Buffer, always bool) {
 		pass(time.Minute)
 	}
 	e.Stop(context.Background())
-	for n, payload := range offered {
+	for n, payload := range w.offered {
 		switch got := f.settled(payload); got {
 		case "delivered":
 			w.settled[n] = true
@@ -152,7 +158,7 @@ func seeds(t *testing.T, n int, test func(t *testing.T, seed uint64)) {
 // that was settled comes.
 func TestDiskPowerCuts(t *testing.T) {
 	crashes := 0
-	seeds(t, 1000, func(t *testing.T, seed uint64) {
+	seeds(t, 600, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed)
 		w.strict = true
 		fs := newModel(seed)
@@ -175,7 +181,7 @@ func TestDiskPowerCuts(t *testing.T) {
 // Operations fail for a while: nothing is settled that is not safe, and afterwards all goes on by itself. Some
 // seeds cut the power then, too.
 func TestDiskFaults(t *testing.T) {
-	seeds(t, 500, func(t *testing.T, seed uint64) {
+	seeds(t, 300, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed)
 		fs := newModel(seed)
 		buffer := engine.Buffer{Type: engine.OnDisk, MaxSize: 64 << 10}

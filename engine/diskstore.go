@@ -203,6 +203,25 @@ func (s *diskStore) forget(it *item) {
 	}
 }
 
+// reject is forget for what is given up. Its record stays until what the rule makes of that, a dead letter, is
+// settled: a message that is safe has no source any more that would send it again.
+func (s *diskStore) reject(it *item) {
+	if it.record == 0 || it.listed || it.copy != nil {
+		s.forget(it) // m is the original
+		return
+	}
+	number := it.record
+	it.record = 0
+	it.m.Root().settled = func(*Message, Outcome) {
+		s.q.order(func() { // there may be room now, or nothing left
+			if !s.closing {
+				s.disk.settle(number, number)
+				s.moved()
+			}
+		})
+	}
+}
+
 // moved has the position written soon, and at once what is empty removed.
 func (s *diskStore) moved() {
 	if !s.dirty || s.empty() {

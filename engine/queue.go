@@ -223,20 +223,16 @@ func (q *queue) evictOldest() *item {
 	return q.evict()
 }
 
-// evict takes out the oldest that is not being written, nil when there is none.
+// evict takes out the oldest that is not being written, nil when there is none. A disk still has it.
 func (q *queue) evict() *item {
 	it := q.first
 	for it != nil && it.writing {
 		it = it.next
 	}
-	if it != nil {
-		q.remove(it)
-	} else {
-		it = q.store.take()
+	if it == nil {
+		return q.store.take()
 	}
-	if it != nil && q.disk != nil {
-		q.disk.forget(it)
-	}
+	q.remove(it)
 	return it
 }
 

@@ -70,6 +70,9 @@ func (q *queue) giveUp(now time.Duration) {
 	if age := q.setup.Buffer.MaxAge; age > 0 {
 		for it := q.oldest(); it != nil && now-it.at >= age; it = q.oldest() {
 			q.evict()
+			if q.disk != nil {
+				q.disk.forget(it)
+			}
 			q.stats.Dropped.Age++
 			q.aged = append(q.aged, it.m)
 			q.recycle(it)
@@ -88,6 +91,9 @@ func (q *queue) giveUp(now time.Duration) {
 	}
 	for q.nextExpiry() <= now {
 		it := q.evict()
+		if q.disk != nil {
+			q.disk.reject(it)
+		}
 		if it.err == nil {
 			it.err = q.lastErr
 		}

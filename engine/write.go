@@ -185,8 +185,11 @@ func (q *queue) forgetDone() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, it := range q.batch {
-		if err := q.results[i]; err == nil || errors.Is(err, ErrRejected) {
+		switch err := q.results[i]; {
+		case err == nil:
 			q.disk.forget(it)
+		case errors.Is(err, ErrRejected):
+			q.disk.reject(it)
 		}
 	}
 }

@@ -98,7 +98,10 @@ func TestDiskBufferCannotOpen(t *testing.T) {
 	w.wait("it is refused", func() bool { _, body := w.get("/v1/config"); return strings.Contains(body, "disk buffer") })
 	w.must(os.Remove(w.path("state/buffers")))
 	w.write("edge.yaml", withDisk(diskConfig)+"\n")
-	w.wait("it runs", func() bool { _, body := w.get("/metrics"); return strings.Contains(body, `edge_sink_disk_degraded{sink="out"} 0`) })
+	w.wait("it runs", func() bool {
+		_, body := w.get("/metrics")
+		return strings.Contains(body, `edge_sink_disk_degraded{sink="out"} 0`)
+	})
 }
 
 // Two edges on one state.dir would each deliver the half of it.
