@@ -47,8 +47,10 @@ func TestDiskBuffer(t *testing.T) {
 	}
 	w.up()
 	o.check(false) // none of them was delivered before the kill
+	before := b.metric(`edge_sink_disk_synced_total{sink="out"}`)
 	p.publish(700)
 	o.check(false)
+	t.Logf("%v of 700 messages were written while the server was there", b.metric(`edge_sink_disk_synced_total{sink="out"}`)-before)
 	b.until("the disk is empty", func() bool { return b.metric(`edge_sink_disk_messages{sink="out"}`) == 0 })
 
 	// Refused long after it was settled, by an edge that never saw the original.
