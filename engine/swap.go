@@ -44,8 +44,8 @@ type Engine struct {
 	leaving []*port  // removed by a swap and not closed yet
 	retired []*queue // likewise
 
-	panics            atomic.Uint64
-	panicLog, lostLog minutely
+	panics                     atomic.Uint64
+	panicLog, lostLog, goneLog minutely
 }
 
 // A name that left the set works off its queue for at most this long.

@@ -72,11 +72,6 @@ func (l *linter) lint(paths []string) error {
 		c, errs := parseConfig(strictyaml.Loader{}, f)
 		l.errs = append(l.errs, errs...)
 		known[f.Name] = c
-		if c != nil {
-			for _, name := range c.diskBuffers() {
-				fmt.Fprintf(l.stderr, "%s: sink %q: %s\n", f.Name, name, noDisk)
-			}
-		}
 	}
 	for _, folder := range l.folders {
 		l.check(folder, known)

@@ -176,6 +176,7 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 		a.log.Info("reloaded", append([]any{"files", len(next.files.rules) + 1, "rules", next.program.Rules()}, next.news(before)...)...)
 		a.warnOfRestart(before.config, next.config)
 	}
+	a.warnOfOrphans()
 	if dir := next.config.State.Dir; dir != "" {
 		if err := writeLastGood(dir, next.files); err != nil {
 			a.log.Warn("cannot keep the good set for a start with bad files", "dir", dir, "error", err)
