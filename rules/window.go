@@ -61,6 +61,7 @@ type windows struct {
 	grace     int64
 	now       int64       // the latest of the engine's times that was seen: those of lanes and of Tick differ
 	seq       uint64      // counts the messages, for their order
+	came      arrival     // the message that is handled
 	open      int         // windows, or of sliding ones messages
 	aggregate *aggregates // of any rule with the same signature
 }
@@ -134,6 +135,7 @@ func (r *rule) take(l *lane) (verdict, error) {
 	}
 	if w.event != nil {
 		w.event.raise(l, r, source, at)
+		w.event.move() // also when nothing was raised: the source may have been idle
 		w.fireDue(l, r)
 	}
 	return v, err
@@ -144,9 +146,11 @@ func (w *windows) gather(l *lane, r *rule, at int64) error {
 	values, err := r.aggregate.read(c, c.read[:0])
 	c.read = values[:0]
 	w.seq++
-	if wrong := w.kind.put(l, r, &arrival{c.kept, at, w.seq, values}); err == nil {
+	w.came = arrival{c.kept, at, w.seq, values}
+	if wrong := w.kind.put(l, r, &w.came); err == nil {
 		err = wrong
 	}
+	w.came = arrival{}
 	clear(values) // they hold on to the payload
 	return err
 }
@@ -193,7 +197,7 @@ func (w *windows) fire(l *lane, r *rule, now int64) {
 // fireDue fires what a message has made due. Much of it is left to Tick, which does not hold the lock for long.
 func (w *windows) fireDue(l *lane, r *rule) {
 	for range fireBatch {
-		if w.next() != overdue {
+		if w.next() != overdue || r.stale() {
 			return
 		}
 		w.fire(l, r, w.now)
