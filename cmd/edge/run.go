@@ -51,6 +51,9 @@ func (a *app) end() {
 	a.stop.Store(true)
 	// The context of run has ended; the engine bounds its own stop.
 	a.engine.Stop(context.Background())
+	if b := a.running.Load().buffers; b != nil {
+		_ = b.Close() // a lock is let go in any case
+	}
 	a.server.close()
 }
 
