@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
+
 	"edge/engine"
 )
 
@@ -155,7 +157,7 @@ func (c *Conn) newID() uint16 {
 	for range math.MaxInt16 {
 		c.out.lastID = c.out.lastID%math.MaxInt16 + 1
 		id := c.out.lastID | 1<<15
-		if c.out.byID[id] == nil && c.subs.asked[id].filter == "" {
+		if c.out.byID[id] == nil && c.subs.answers[id] == nil {
 			return id
 		}
 	}
@@ -175,7 +177,7 @@ func (c *Conn) pump(l *link) {
 		case answered:
 			continue
 		case received:
-			l.buf = appendAck(l.buf, pktPubrel, p.id)
+			l.buf = appendAck(l.buf, packets.PUBREL, p.id)
 		case sent:
 			l.buf = appendPublish(l.buf, p, p.id, true)
 		default:
@@ -189,22 +191,37 @@ func (c *Conn) pump(l *link) {
 	l.kick()
 }
 
+// answer is told of a PUBACK, PUBREC, PUBREL or PUBCOMP.
+func (c *Conn) answer(l *link, kind byte, a answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kind == packets.PUBREL {
+		l.buf = appendAck(l.buf, packets.PUBCOMP, a.id)
+		c.in.released(a.id)
+	} else {
+		c.answered(l, kind, a)
+	}
+	if len(l.buf) > 0 {
+		l.kick()
+	}
+}
+
 // answered is told of a PUBACK, PUBREC or PUBCOMP.
 func (c *Conn) answered(l *link, kind byte, a answer) {
 	p := c.out.byID[a.id]
 	if p == nil || p.stage == waiting {
-		if kind == pktPubrec { // the broker holds a message that we know nothing of: it may let go
-			l.buf = append(l.buf, pktPubrel<<4|2, 3, byte(a.id>>8), byte(a.id), 0x92)
+		if kind == packets.PUBREC { // the broker holds a message that we know nothing of: it may let go
+			l.buf = append(l.buf, packets.PUBREL<<4|2, 3, byte(a.id>>8), byte(a.id), 0x92)
 		}
 		return
 	}
-	if kind == pktPubrec && a.code < 0x80 {
+	if kind == packets.PUBREC && a.code < 0x80 {
 		p.stage = received
-		l.buf = appendAck(l.buf, pktPubrel, p.id)
+		l.buf = appendAck(l.buf, packets.PUBREL, p.id)
 		return
 	}
 	var err error
-	if a.code >= 0x80 && kind != pktPubcomp {
+	if a.code >= 0x80 && kind != packets.PUBCOMP {
 		err = &ReasonError{"refused a message", a.code, a.reason}
 	} else {
 		c.stats.Published++

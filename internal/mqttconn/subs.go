@@ -1,21 +1,29 @@
 package mqttconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
 )
 
 // subscriptions are the filters that we want and those that the broker has.
 type subscriptions struct {
 	qos    byte
-	wanted []string           // in order, none covered by another
-	have   map[string]bool    // granted in this session
-	asked  map[uint16]request // under way on this connection, by packet id
-	failed map[string]bool    // refused; asked for again at the next tick
-	err    error              // why one was refused
+	wanted []string        // in order, none covered by another
+	have   map[string]bool // granted in this session
+	asked  map[string]bool // to be granted or dropped, on this connection
+	queue  []request       // of these, those that are not sent yet
+	failed map[string]bool // refused; asked for again at the next tick
+	err    error           // why one was refused
+
+	answers map[uint16]chan<- packets.ControlPacket // where paho waits, by packet id
 
 	// By Subscription Identifier, the filters wanted or held; true for one that shares topics with another,
 	// so that a message may come once for each.
@@ -30,15 +38,14 @@ type request struct {
 	add    bool
 }
 
-// How a filter is subscribed to.
-const (
-	subNoLocal   = 1 << 2 // our own messages do not come back
-	subRetainNew = 1 << 4 // retained messages come for a filter that the session did not have
-)
+// So many requests are under way at a time: on a slow line a hundred filters do not take a hundred round
+// trips, and the broker is not flooded.
+const mostAsking = 16
 
 func (s *subscriptions) init() {
 	s.have = map[string]bool{}
-	s.asked = map[uint16]request{}
+	s.asked = map[string]bool{}
+	s.answers = map[uint16]chan<- packets.ControlPacket{}
 	s.failed = map[string]bool{}
 	s.strange = map[uint32]bool{}
 }
@@ -115,6 +122,7 @@ func (c *Conn) index() {
 // resume prepares for a new connection.
 func (s *subscriptions) resume(a connack) {
 	clear(s.asked) // whether they were granted is not known: they are asked again
+	s.queue = nil
 	clear(s.failed)
 	s.err, s.noID = nil, a.noSubID
 	if !a.sessionPresent {
@@ -130,67 +138,103 @@ func (s *subscriptions) again() { clear(s.failed) }
 // wanted.
 func (c *Conn) reconcile() {
 	l, s := c.link, &c.subs
-	if l == nil || l.leaving {
+	if l == nil || l.leaving || c.manager == nil {
 		return
 	}
-	asked := map[string]bool{}
-	for _, r := range s.asked {
-		asked[r.filter] = true
+	for _, r := range s.queue {
+		delete(s.asked, r.filter)
+	}
+	s.queue = nil
+	ask := func(f string, add bool) {
+		s.asked[f] = true
+		s.queue = append(s.queue, request{f, add})
 	}
 	keep := map[string]bool{}
 	for _, f := range s.wanted {
 		keep[f] = true
-		if s.failed[f] || s.have[f] || asked[f] {
-			continue
+		if !s.failed[f] && !s.have[f] && !s.asked[f] {
+			ask(f, true)
 		}
-		group, _ := splitShare(f)
-		options := s.qos | subRetainNew | subNoLocal
-		if group != "" {
-			options &^= subNoLocal // MQTT forbids it on shared ones
-		}
-		number := subscriptionID(f)
-		if s.noID {
-			number = 0
-		}
-		id := c.newID()
-		s.asked[id] = request{f, true}
-		l.buf = appendSubscribe(l.buf, id, f, number, options)
 	}
 	if s.complete() {
 		for f := range s.have {
-			if !keep[f] && !asked[f] {
-				id := c.newID()
-				s.asked[id] = request{f, false}
-				l.buf = appendUnsubscribe(l.buf, id, f)
+			if !keep[f] && !s.asked[f] {
+				ask(f, false)
 			}
 		}
 	}
-	if len(l.buf) > 0 {
-		l.kick()
+	for range min(len(s.queue), mostAsking-l.asking) {
+		l.asking++
+		m := c.manager
+		c.work.Go(func() { c.ask(l, m) })
 	}
 }
 
-// granted is told of a SUBACK or UNSUBACK.
-func (c *Conn) granted(kind byte, a answer) {
+// ask makes the requests that are queued, one after another.
+func (c *Conn) ask(l *link, m *autopaho.ConnectionManager) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	s := &c.subs
-	r, known := s.asked[a.id]
-	if !known || r.add != (kind == pktSuback) {
-		return
+	for c.link == l && !l.leaving && len(s.queue) > 0 {
+		r, qos, noID := s.queue[0], s.qos, s.noID
+		s.queue = s.queue[1:]
+		c.mu.Unlock()
+		granted, err := r.send(m, qos, noID)
+		c.mu.Lock()
+		if c.link == l {
+			c.granted(r, granted, err)
+		}
 	}
-	delete(s.asked, a.id)
+	l.asking--
+}
+
+// send asks the broker and waits for its answer, at the longest until the connection ends. A filter has a
+// packet of its own because a Subscription Identifier holds for a whole packet.
+func (r request) send(m *autopaho.ConnectionManager, qos byte, noID bool) (granted byte, err error) {
+	ctx := context.Background()
+	if !r.add {
+		_, err := m.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{r.filter}})
+		return 0, err
+	}
+	group, _ := splitShare(r.filter)
+	p := &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{
+		Topic: r.filter, QoS: qos,
+		NoLocal:        group == "",                        // our own messages do not come back; MQTT forbids it on shared ones
+		RetainHandling: packets.RetainSendOnSubscribeIfNew, // retained messages come for a filter that the session did not have
+	}}}
+	if !noID {
+		number := int(subscriptionID(r.filter))
+		p.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &number}
+	}
+	a, err := m.Subscribe(ctx, p)
+	switch {
+	case a == nil:
+		return 0, err
+	case len(a.Reasons) != 1:
+		return 0, errMalformed
+	case a.Reasons[0] >= 0x80:
+		return 0, &ReasonError{"refused the subscription", a.Reasons[0], a.Properties.ReasonString}
+	}
+	return a.Reasons[0], nil
+}
+
+// granted is told how a request went.
+func (c *Conn) granted(r request, qos byte, err error) {
+	s := &c.subs
+	delete(s.asked, r.filter)
 	switch {
 	case !r.add:
 		delete(s.have, r.filter)
 		s.dropped = true
 		s.strange[subscriptionID(r.filter)] = true // what was under way for it is no surprise
-	case a.code < 0x80:
+	case err == nil:
 		s.have[r.filter] = true
-		if a.code < s.qos {
-			c.log.Warn("the broker grants a lower QoS than asked for", "filter", r.filter, "qos", a.code)
+		if qos < s.qos {
+			c.log.Warn("the broker grants a lower QoS than asked for", "filter", r.filter, "qos", qos)
 		}
 	default:
 		s.failed[r.filter] = true
-		err := fmt.Errorf("topic filter %q: %w", r.filter, &ReasonError{"refused the subscription", a.code, a.reason})
+		err = fmt.Errorf("topic filter %q: %w", r.filter, err)
 		if s.err == nil || s.err.Error() != err.Error() {
 			c.log.Error("cannot subscribe; what matches does not arrive", "error", err)
 		}

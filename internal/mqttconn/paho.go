@@ -1,0 +1,216 @@
+package mqttconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/log"
+	"github.com/eclipse/paho.golang/paho/session"
+)
+
+// What autopaho and paho are told, and where they call us. Unless said otherwise they do so from the one
+// goroutine that connects and waits.
+
+const (
+	willDelay = 3 // seconds: a reconnect within them takes the will back; it tells of an outage, not of a blip
+
+	// A broker may have a great many retained messages to send before it answers SUBSCRIBE.
+	longestAnswer = time.Minute
+)
+
+func (c *Conn) settings() autopaho.ClientConfig {
+	conf := autopaho.ClientConfig{
+		KeepAlive:                     uint16(c.cfg.Keepalive.Seconds()),
+		CleanStartOnInitialConnection: c.cfg.CleanStart,
+		ConnectTimeout:                c.cfg.ConnectTimeout,
+		ConnectUsername:               c.cfg.Username,
+		ConnectPassword:               []byte(c.cfg.Password),
+		ConnectPacketBuilder:          c.hello,
+		ReconnectBackoff:              c.pause,
+		AttemptConnection:             c.attempt,
+		OnConnectError:                c.refused,
+		OnConnectionUp:                c.ready,
+		OnConnectionDown:              func() bool { return !c.over() },
+		ClientConfig: paho.ClientConfig{
+			ClientID:      c.cfg.ClientID,
+			Session:       pahoSession{c},
+			PingHandler:   pahoPinger{c},
+			AuthHandler:   pahoAuth{},
+			PacketTimeout: max(c.cfg.ConnectTimeout, longestAnswer),
+		},
+	}
+	if w := c.cfg.Will; w != nil {
+		delay := uint32(willDelay)
+		conf.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: []byte(w.Payload), QoS: byte(w.QoS), Retain: w.Retain}
+		conf.WillProperties = &paho.WillProperties{WillDelayInterval: &delay}
+	}
+	// attempt chooses the address; here each has but its turn. The query, which may hold a token, stays out.
+	for _, u := range c.urls {
+		conf.ServerUrls = append(conf.ServerUrls, &url.URL{Scheme: u.Scheme, Host: u.Host})
+	}
+	return conf
+}
+
+// hello completes CONNECT. Topic aliases stay off: brokers hardly use them, and a table of them would be
+// one more thing that a reconnect can get wrong.
+func (c *Conn) hello(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
+	c.mu.Lock()
+	window := uint16(c.window)
+	c.mu.Unlock()
+	expiry := uint32(min(c.cfg.SessionExpiry.Seconds(), math.MaxUint32-1))
+	largest := uint32(c.cfg.MaxPacketSize)
+	p.Properties = &paho.ConnectProperties{
+		SessionExpiryInterval: &expiry, ReceiveMaximum: &window, MaximumPacketSize: &largest,
+		RequestProblemInfo: true, // a broker may leave its reasons out otherwise
+	}
+	for _, h := range SortedHeaders(c.cfg.UserProperties) {
+		p.Properties.User.Add(h.Name, h.Value)
+	}
+	return p, nil
+}
+
+// attempt dials the next address.
+func (c *Conn) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL) (net.Conn, error) {
+	at := (c.first + c.tried) % len(c.urls)
+	u := c.urls[at]
+	c.tried++
+	c.where = u.Scheme + "://" + u.Host // without the query
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	nc, err := c.dial(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	l := c.newLink(nc)
+	l.where, l.at = c.where, at
+	c.work.Go(func() { c.write(l) })
+	return l, nil
+}
+
+// refused finds the words for an attempt that failed, without those that paho puts around them.
+func (c *Conn) refused(err error) {
+	var refusal *autopaho.ConnackError
+	cause := errors.Unwrap(err)
+	switch {
+	case errors.As(err, &refusal) && refusal.ReasonCode >= 0x80:
+		cause = &ReasonError{"refused the connection", refusal.ReasonCode, refusal.Reason}
+	case refusal != nil: // by up
+		cause = errors.Unwrap(refusal.Err)
+	case cause == context.DeadlineExceeded:
+		cause = fmt.Errorf("no answer within %v", c.cfg.ConnectTimeout)
+	case errors.Is(cause, errClosed), errors.Is(cause, io.EOF), errors.Is(cause, syscall.ECONNRESET):
+		cause = errors.New("the broker closed the connection without an answer; is this an MQTT port, and is TLS right?")
+	}
+	c.failed(fmt.Errorf("%s: %w", c.where, cause))
+}
+
+// ready is told that requests can be made; the connection has been up since CONNACK.
+func (c *Conn) ready(m *autopaho.ConnectionManager, _ *paho.Connack) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil { // it is gone again
+		return
+	}
+	c.manager = m
+	c.reconcile()
+}
+
+// A pahoSession stands where paho keeps the state of a session. That is ours, in inbound and outbound; for
+// paho there are the packet ids of what it asks the broker, and the beginning and the end of a connection.
+type pahoSession struct{ c *Conn }
+
+// ConAckReceived is called before the packet behind CONNACK is read.
+func (s pahoSession) ConAckReceived(w io.Writer, _ *packets.Connect, a *packets.Connack) error {
+	return s.c.up(w.(*link), a)
+}
+
+// ConnectionLost is called from the goroutine that reads, with the broker's goodbye, and from one that ends
+// the connection.
+func (s pahoSession) ConnectionLost(d *packets.Disconnect) error {
+	s.c.mu.Lock()
+	l := s.c.link
+	for _, answer := range s.c.subs.answers {
+		answer <- packets.ControlPacket{} // paho gives it room, and knows it for the end
+	}
+	clear(s.c.subs.answers)
+	s.c.mu.Unlock()
+	if d != nil && l != nil {
+		l.end(&ReasonError{"closed the connection", d.ReasonCode, d.Properties.ReasonString})
+	}
+	return nil
+}
+
+// AddToSession gives SUBSCRIBE and UNSUBSCRIBE a packet id.
+func (s pahoSession) AddToSession(_ context.Context, p session.Packet, answer chan<- packets.ControlPacket) error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.c.link == nil {
+		return session.ErrNoConnection
+	}
+	id := s.c.newID()
+	s.c.subs.answers[id] = answer
+	p.SetIdentifier(id)
+	return nil
+}
+
+// PacketReceived is called from the goroutine that reads, with SUBACK and UNSUBACK.
+func (s pahoSession) PacketReceived(p *packets.ControlPacket, _ chan<- *packets.Publish) error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if answer, asked := s.c.subs.answers[p.PacketID()]; asked {
+		delete(s.c.subs.answers, p.PacketID())
+		answer <- *p
+	}
+	return nil
+}
+
+func (pahoSession) Ack(*packets.Publish) error { return nil }
+func (pahoSession) Close() error               { return nil }
+func (pahoSession) SetErrorLogger(log.Logger)  {}
+func (pahoSession) SetDebugLogger(log.Logger)  {}
+
+// A pahoPinger has its own goroutine for each connection.
+type pahoPinger struct{ c *Conn }
+
+func (p pahoPinger) Run(ctx context.Context, nc net.Conn, keepalive uint16) error {
+	every := p.c.cfg.Keepalive / 2
+	if keepalive > 0 { // the broker may want another
+		every = time.Duration(keepalive) * time.Second / 2
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	l := nc.(*link)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := p.c.tick(l, every); err != nil {
+			return l.end(err)
+		}
+	}
+}
+
+// PingResp is called from the goroutine that reads.
+func (p pahoPinger) PingResp() { p.c.ponged() }
+
+func (pahoPinger) PacketSent()         {}
+func (pahoPinger) PacketReceived()     {}
+func (pahoPinger) SetDebug(log.Logger) {}
+
+// A pahoAuth is there because paho calls it for any CONNACK that names a method, also one we did not ask for.
+type pahoAuth struct{}
+
+func (pahoAuth) Authenticate(*paho.Auth) *paho.Auth { return &paho.Auth{} }
+func (pahoAuth) Authenticated()                     {}
