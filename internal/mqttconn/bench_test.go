@@ -42,7 +42,7 @@ func BenchmarkReceive(b *testing.B) {
 				if len(l.buf) > 1000 { // as if the writer had been here, and the broker answered pings
 					l.buf = l.buf[:0]
 					for l.pings > 0 {
-						c.ponged()
+						pahoPinger{c}.PingResp()
 					}
 				}
 			}

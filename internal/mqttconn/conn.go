@@ -37,8 +37,8 @@ type Conn struct {
 
 	// Of the goroutine that connects.
 	first int    // of urls: where we were connected last
-	tried int    // how many since the last pause
-	where string // the address that is being tried
+	tried int    // how many, from there on, since the last pause
+	where string // the one tried last
 
 	mu      sync.Mutex                  // for all below; never held across a call of receive or of the network
 	link    *link                       // nil while there is no connection
@@ -253,37 +253,17 @@ func (c *Conn) end() {
 	c.stop()
 }
 
-// A connack is what the broker says of the connection it has opened.
-type connack struct {
-	sessionPresent bool
-	receiveMaximum int
-	maximumQoS     byte
-	maximumPacket  int
-	noRetain       bool
-	noSubID        bool
-}
-
-func given[T any](property *T, otherwise T) T {
-	if property == nil {
-		return otherwise
-	}
-	return *property
-}
-
 // up makes l the connection: the session goes on, or begins anew. Its error refuses the connection.
 func (c *Conn) up(l *link, a *packets.Connack) error {
-	l.connack = connack{
-		sessionPresent: a.SessionPresent,
-		receiveMaximum: int(given(a.Properties.ReceiveMaximum, math.MaxUint16)),
-		maximumQoS:     given(a.Properties.MaximumQOS, 2),
-		maximumPacket:  int(min(given(a.Properties.MaximumPacketSize, largestPacket), largestPacket)),
-		noRetain:       given(a.Properties.RetainAvailable, 1) == 0,
-		noSubID:        given(a.Properties.SubIDAvailable, 1) == 0,
-	}
+	may, resumed := a.Properties, a.SessionPresent
+	l.receiveMaximum = int(given(may.ReceiveMaximum, math.MaxUint16))
+	l.maximumQoS = given(may.MaximumQOS, 2)
+	l.maximumPacket = int(min(given(may.MaximumPacketSize, largestPacket), largestPacket))
+	l.noRetain = given(may.RetainAvailable, 1) == 0
 	switch {
 	case a.ReasonCode != 0:
-		return &ReasonError{"refused the connection", a.ReasonCode, a.Properties.ReasonString}
-	case l.connack.receiveMaximum == 0:
+		return &ReasonError{"refused the connection", a.ReasonCode, may.ReasonString}
+	case l.receiveMaximum == 0:
 		return errMalformed
 	}
 	c.mu.Lock()
@@ -293,22 +273,30 @@ func (c *Conn) up(l *link, a *packets.Connack) error {
 	}
 	expected := c.stats.Connects > 0
 	c.stats.Connects++
-	if !l.connack.sessionPresent && expected {
+	if !resumed && expected {
 		c.stats.SessionLost++
-		c.log.Warn("the broker has lost the session; what was sent to it meanwhile may be gone", "broker", l.where)
+		c.log.Warn("the broker has lost the session; what was sent to it meanwhile may be gone", "broker", c.where)
 	}
-	c.log.Info("connected", "broker", l.where, "session", map[bool]string{true: "resumed", false: "new"}[l.connack.sessionPresent])
-	c.link, c.lastErr, c.first = l, nil, l.at
+	c.log.Info("connected", "broker", c.where, "session", map[bool]string{true: "resumed", false: "new"}[resumed])
+	c.link, c.lastErr = l, nil
+	c.first, c.tried = (c.first+c.tried-1)%len(c.urls), 0
 	clear(c.warned)
-	c.in.resume(l.connack.sessionPresent)
-	c.subs.resume(l.connack)
-	c.out.resume(l.connack.sessionPresent)
+	c.in.resume(resumed)
+	c.subs.resume(resumed, given(may.SubIDAvailable, 1) == 0)
+	c.out.resume(resumed)
 	c.pump(l)
 	if c.state >= closing {
 		l.bye(0)
 	}
 	l.kick()
 	return nil
+}
+
+func given[T any](property *T, otherwise T) T {
+	if property == nil {
+		return otherwise
+	}
+	return *property
 }
 
 // down takes l away, if it was up.
@@ -330,7 +318,7 @@ func (c *Conn) down(l *link) {
 	}
 	c.out.lost(l, &DownError{l.err}, c.giveUp)
 	if c.state < closing {
-		c.log.Warn("connection lost", "broker", l.where, "error", l.err)
+		c.log.Warn("connection lost", "broker", c.where, "error", l.err)
 	}
 }
 

@@ -2,6 +2,7 @@ package mqttconn
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,15 +19,19 @@ import (
 type link struct {
 	net.Conn // the transport
 	c        *Conn
-	where    string // the address, for people
-	at       int    // the address, of all that there are
 	since    time.Time
-	connack  connack
+	asking   chan struct{} // holds one for each request for a subscription that is under way
+
+	// What the broker accepts, as CONNACK said.
+	receiveMaximum int
+	maximumQoS     byte
+	maximumPacket  int
+	noRetain       bool
 
 	// Of the goroutine that reads.
 	br      *bufio.Reader
-	peeked  int // bytes of the packet that was handed out last and is still in br
-	largest int // packet that we accept
+	peeked  int    // bytes of the packet that was handed out last and is still in br
+	largest uint64 // packet that we accept
 	pub     publish
 	greeted bool   // CONNACK has come
 	spell   []byte // a packet for paho
@@ -40,7 +45,6 @@ type link struct {
 	buf     []byte        // what goes out next, in one write
 	spare   []byte        // the buffer that was written last
 	sent0   []*Outgoing   // QoS 0 messages in buf: they are accepted when it is written
-	asking  int           // goroutines that ask for subscriptions
 	pings   int           // sent and not answered
 	leaving bool          // DISCONNECT is the last that goes out; messages that come in are ignored
 	last    int           // where it ends in buf, zero once it is out
@@ -55,11 +59,15 @@ var (
 	errSilent = errors.New("the broker answers pings but does not acknowledge what we publish")
 )
 
+// So many requests are under way at a time: on a slow line a hundred filters do not take a hundred round
+// trips, and the broker is not flooded.
+const mostAsking = 16
+
 func (c *Conn) newLink(nc net.Conn) *link {
 	return &link{
 		Conn: nc, c: c, since: time.Now(),
-		br: bufio.NewReaderSize(nc, 32<<10), largest: int(c.cfg.MaxPacketSize),
-		wake: make(chan struct{}, 1),
+		br: bufio.NewReaderSize(nc, 32<<10), largest: uint64(c.cfg.MaxPacketSize),
+		asking: make(chan struct{}, mostAsking), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -101,7 +109,7 @@ func (l *link) handle(first byte, body []byte) error {
 	case kind >= packets.PUBACK && kind <= packets.PUBCOMP:
 		a, err := parseAnswer(body)
 		if err == nil {
-			l.c.answer(l, kind, a)
+			l.c.answered(l, kind, a)
 		}
 		return err
 	case kind == packets.DISCONNECT && len(body) == 0:
@@ -123,23 +131,14 @@ func (l *link) next() (first byte, body []byte, err error) {
 	if first, err = l.br.ReadByte(); err != nil {
 		return 0, nil, err
 	}
-	n := 0
-	for shift := 0; ; shift += 7 {
-		b, err := l.br.ReadByte()
-		if err != nil {
-			return 0, nil, err
-		}
-		n |= int(b&0x7f) << shift
-		if b < 0x80 {
-			break
-		}
-		if shift == 21 {
-			return 0, nil, errMalformed
-		}
+	length, err := binary.ReadUvarint(l.br)
+	if err != nil {
+		return 0, nil, err
 	}
-	if n > l.largest {
-		return 0, nil, fmt.Errorf("the broker sent a packet of %d bytes, more than max_packet_size", n)
+	if length > l.largest {
+		return 0, nil, fmt.Errorf("the broker sent a packet of %d bytes, more than max_packet_size", length)
 	}
+	n := int(length)
 	if n <= l.br.Size() {
 		body, err = l.br.Peek(n)
 		l.peeked = len(body)
@@ -250,14 +249,16 @@ func (c *Conn) write(l *link) {
 			_, err = l.Conn.Write(out)
 		}
 		c.mu.Lock()
-		if err == nil {
-			c.stats.Published += uint64(len(sent0))
+		for _, p := range sent0 {
+			if err != nil {
+				p.finish(&DownError{err})
+				continue
+			}
+			c.stats.Published++
+			p.finish(nil)
 		}
 		if cap(out) <= keptBuffer {
 			l.spare = out
-		}
-		for _, p := range sent0 {
-			p.finish(down(err))
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -268,13 +269,6 @@ func (c *Conn) write(l *link) {
 			l.hangUp()
 		}
 	}
-}
-
-func down(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &DownError{err}
 }
 
 // A buffer that one burst made large is not kept for ever.
@@ -288,26 +282,6 @@ func (l *link) hangUp() {
 	l.SetReadDeadline(time.Now().Add(time.Second))
 }
 
-// tick comes twice in a keepalive. It pings always: the answer proves that the broker lives, and that it
-// has read every acknowledgement sent before. Its error ends the link.
-func (c *Conn) tick(l *link, every time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.link != l:
-		return nil
-	case l.pings >= 2:
-		return errPing
-	case c.out.flying > 0 && time.Since(c.out.heard) > 4*every:
-		return errSilent
-	}
-	c.subs.again()
-	c.reconcile()
-	c.sendPing(l)
-	l.kick()
-	return nil
-}
-
 func (c *Conn) sendPing(l *link) {
 	if l.leaving {
 		return
@@ -315,14 +289,4 @@ func (c *Conn) sendPing(l *link) {
 	l.buf = append(l.buf, packets.PINGREQ<<4, 0)
 	l.pings++
 	c.in.pinged(l.pings)
-}
-
-// ponged is told of an answer to a ping.
-func (c *Conn) ponged() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.link != nil {
-		c.link.pings--
-		c.in.ponged()
-	}
 }

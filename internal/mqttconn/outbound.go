@@ -116,13 +116,13 @@ func (c *Conn) send(p *Outgoing) (room <-chan struct{}, err error) {
 		return nil, ErrClosed
 	case l == nil || l.leaving:
 		return nil, &DownError{c.lastErr}
-	case p.Retain && l.connack.noRetain:
+	case p.Retain && l.noRetain:
 		return nil, &ReasonError{Doing: "refused a message", Code: 0x9a}
-	case packetSize(p) > l.connack.maximumPacket:
-		return nil, fmt.Errorf("%w: %d bytes, it takes %d", ErrTooLarge, packetSize(p), l.connack.maximumPacket)
+	case packetSize(p) > l.maximumPacket:
+		return nil, fmt.Errorf("%w: %d bytes, it takes %d", ErrTooLarge, packetSize(p), l.maximumPacket)
 	}
-	p.QoS = min(p.QoS, l.connack.maximumQoS)
-	if len(l.buf) >= mostBuffered || p.QoS > 0 && c.out.flying >= l.connack.receiveMaximum {
+	p.QoS = min(p.QoS, l.maximumQoS)
+	if len(l.buf) >= mostBuffered || p.QoS > 0 && c.out.flying >= l.receiveMaximum {
 		if c.out.room == nil {
 			c.out.room = make(chan struct{})
 		}
@@ -170,7 +170,7 @@ func (c *Conn) pump(l *link) {
 	if l.leaving {
 		return
 	}
-	for o.next < len(o.queue) && o.flying < l.connack.receiveMaximum {
+	for o.next < len(o.queue) && o.flying < l.receiveMaximum {
 		p := o.queue[o.next]
 		o.next++
 		switch p.stage {
@@ -191,23 +191,16 @@ func (c *Conn) pump(l *link) {
 	l.kick()
 }
 
-// answer is told of a PUBACK, PUBREC, PUBREL or PUBCOMP.
-func (c *Conn) answer(l *link, kind byte, a answer) {
+// answered is told of a PUBACK, PUBREC, PUBREL or PUBCOMP.
+func (c *Conn) answered(l *link, kind byte, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer l.kick()
 	if kind == packets.PUBREL {
 		l.buf = appendAck(l.buf, packets.PUBCOMP, a.id)
 		c.in.released(a.id)
-	} else {
-		c.answered(l, kind, a)
+		return
 	}
-	if len(l.buf) > 0 {
-		l.kick()
-	}
-}
-
-// answered is told of a PUBACK, PUBREC or PUBCOMP.
-func (c *Conn) answered(l *link, kind byte, a answer) {
 	p := c.out.byID[a.id]
 	if p == nil || p.stage == waiting {
 		if kind == packets.PUBREC { // the broker holds a message that we know nothing of: it may let go

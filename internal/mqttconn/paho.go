@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"syscall"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 
 func (c *Conn) settings() autopaho.ClientConfig {
 	conf := autopaho.ClientConfig{
+		ServerUrls:                    slices.Repeat([]*url.URL{{}}, len(c.urls)), // a turn for each; attempt knows which
 		KeepAlive:                     uint16(c.cfg.Keepalive.Seconds()),
 		CleanStartOnInitialConnection: c.cfg.CleanStart,
 		ConnectTimeout:                c.cfg.ConnectTimeout,
@@ -54,10 +56,6 @@ func (c *Conn) settings() autopaho.ClientConfig {
 		conf.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: []byte(w.Payload), QoS: byte(w.QoS), Retain: w.Retain}
 		conf.WillProperties = &paho.WillProperties{WillDelayInterval: &delay}
 	}
-	// attempt chooses the address; here each has but its turn. The query, which may hold a token, stays out.
-	for _, u := range c.urls {
-		conf.ServerUrls = append(conf.ServerUrls, &url.URL{Scheme: u.Scheme, Host: u.Host})
-	}
 	return conf
 }
 
@@ -81,8 +79,7 @@ func (c *Conn) hello(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 
 // attempt dials the next address.
 func (c *Conn) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL) (net.Conn, error) {
-	at := (c.first + c.tried) % len(c.urls)
-	u := c.urls[at]
+	u := c.urls[(c.first+c.tried)%len(c.urls)]
 	c.tried++
 	c.where = u.Scheme + "://" + u.Host // without the query
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
@@ -92,7 +89,6 @@ func (c *Conn) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL)
 		return nil, err
 	}
 	l := c.newLink(nc)
-	l.where, l.at = c.where, at
 	c.work.Go(func() { c.write(l) })
 	return l, nil
 }
@@ -118,11 +114,10 @@ func (c *Conn) refused(err error) {
 func (c *Conn) ready(m *autopaho.ConnectionManager, _ *paho.Connack) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.link == nil { // it is gone again
-		return
+	if c.link != nil { // it may be gone again
+		c.manager = m
+		c.reconcile()
 	}
-	c.manager = m
-	c.reconcile()
 }
 
 // A pahoSession stands where paho keeps the state of a session. That is ours, in inbound and outbound; for
@@ -134,15 +129,17 @@ func (s pahoSession) ConAckReceived(w io.Writer, _ *packets.Connect, a *packets.
 	return s.c.up(w.(*link), a)
 }
 
-// ConnectionLost is called from the goroutine that reads, with the broker's goodbye, and from one that ends
-// the connection.
+// ConnectionLost is called with the broker's goodbye, from the goroutine that reads, and then at the end of
+// each connection.
 func (s pahoSession) ConnectionLost(d *packets.Disconnect) error {
 	s.c.mu.Lock()
 	l := s.c.link
-	for _, answer := range s.c.subs.answers {
-		answer <- packets.ControlPacket{} // paho gives it room, and knows it for the end
+	if d == nil {
+		for _, answer := range s.c.subs.answers {
+			answer <- packets.ControlPacket{} // there is room for one, and paho knows this for the end
+		}
+		clear(s.c.subs.answers)
 	}
-	clear(s.c.subs.answers)
 	s.c.mu.Unlock()
 	if d != nil && l != nil {
 		l.end(&ReasonError{"closed the connection", d.ReasonCode, d.Properties.ReasonString})
@@ -179,9 +176,11 @@ func (pahoSession) Close() error               { return nil }
 func (pahoSession) SetErrorLogger(log.Logger)  {}
 func (pahoSession) SetDebugLogger(log.Logger)  {}
 
-// A pahoPinger has its own goroutine for each connection.
+// A pahoPinger pings twice in a keepalive, always: the answer proves that the broker lives, and that it has
+// read every acknowledgement sent before.
 type pahoPinger struct{ c *Conn }
 
+// Run has a goroutine of its own for each connection.
 func (p pahoPinger) Run(ctx context.Context, nc net.Conn, keepalive uint16) error {
 	every := p.c.cfg.Keepalive / 2
 	if keepalive > 0 { // the broker may want another
@@ -202,8 +201,33 @@ func (p pahoPinger) Run(ctx context.Context, nc net.Conn, keepalive uint16) erro
 	}
 }
 
+func (c *Conn) tick(l *link, every time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.link != l:
+		return nil
+	case l.pings >= 2:
+		return errPing
+	case c.out.flying > 0 && time.Since(c.out.heard) > 4*every:
+		return errSilent
+	}
+	c.subs.again()
+	c.reconcile()
+	c.sendPing(l)
+	l.kick()
+	return nil
+}
+
 // PingResp is called from the goroutine that reads.
-func (p pahoPinger) PingResp() { p.c.ponged() }
+func (p pahoPinger) PingResp() {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	if p.c.link != nil {
+		p.c.link.pings--
+		p.c.in.ponged()
+	}
+}
 
 func (pahoPinger) PacketSent()         {}
 func (pahoPinger) PacketReceived()     {}

@@ -43,16 +43,13 @@ func (r *reader) uint16() uint16 {
 func (r *reader) bytes() []byte { return r.take(int(r.uint16())) }
 
 func (r *reader) length() int {
-	n := 0
-	for shift := 0; shift < 28; shift += 7 {
-		c := r.byte()
-		n |= int(c&0x7f) << shift
-		if c < 0x80 {
-			return n
-		}
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || n > 4 {
+		r.bad = true
+		return 0
 	}
-	r.bad = true
-	return 0
+	r.b = r.b[n:]
+	return int(v)
 }
 
 // properties takes the block of properties off r.
@@ -76,20 +73,18 @@ func (r *reader) next() (id byte, v reader, ok bool) {
 	return id, v, true
 }
 
-// skip passes over the value of a property: each has one of seven forms.
+// skip passes over the value of a property: those that the packets have which are read here.
 func (r *reader) skip(id byte) {
 	switch id {
-	case packets.PropPayloadFormat, packets.PropRequestProblemInfo, packets.PropRequestResponseInfo, packets.PropMaximumQOS,
-		packets.PropRetainAvailable, packets.PropWildcardSubAvailable, packets.PropSubIDAvailable, packets.PropSharedSubAvailable:
+	case packets.PropPayloadFormat:
 		r.take(1)
-	case packets.PropServerKeepAlive, packets.PropReceiveMaximum, packets.PropTopicAliasMaximum, packets.PropTopicAlias:
+	case packets.PropTopicAlias:
 		r.take(2)
-	case packets.PropMessageExpiry, packets.PropSessionExpiryInterval, packets.PropWillDelayInterval, packets.PropMaximumPacketSize:
+	case packets.PropMessageExpiry:
 		r.take(4)
 	case packets.PropSubscriptionIdentifier:
 		r.length()
-	case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData, packets.PropAssignedClientID,
-		packets.PropAuthMethod, packets.PropAuthData, packets.PropResponseInfo, packets.PropServerReference, packets.PropReasonString:
+	case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData, packets.PropReasonString:
 		r.bytes()
 	case packets.PropUser:
 		r.bytes()

@@ -19,7 +19,6 @@ type subscriptions struct {
 	wanted []string        // in order, none covered by another
 	have   map[string]bool // granted in this session
 	asked  map[string]bool // to be granted or dropped, on this connection
-	queue  []request       // of these, those that are not sent yet
 	failed map[string]bool // refused; asked for again at the next tick
 	err    error           // why one was refused
 
@@ -32,15 +31,6 @@ type subscriptions struct {
 	strange map[uint32]bool // identifiers of none of them, looked into already
 	noID    bool            // the broker knows no identifiers
 }
-
-type request struct {
-	filter string
-	add    bool
-}
-
-// So many requests are under way at a time: on a slow line a hundred filters do not take a hundred round
-// trips, and the broker is not flooded.
-const mostAsking = 16
 
 func (s *subscriptions) init() {
 	s.have = map[string]bool{}
@@ -120,12 +110,11 @@ func (c *Conn) index() {
 }
 
 // resume prepares for a new connection.
-func (s *subscriptions) resume(a connack) {
+func (s *subscriptions) resume(present, noID bool) {
 	clear(s.asked) // whether they were granted is not known: they are asked again
-	s.queue = nil
 	clear(s.failed)
-	s.err, s.noID = nil, a.noSubID
-	if !a.sessionPresent {
+	s.err, s.noID = nil, noID
+	if !present {
 		clear(s.have)
 		clear(s.strange)
 	}
@@ -141,13 +130,10 @@ func (c *Conn) reconcile() {
 	if l == nil || l.leaving || c.manager == nil {
 		return
 	}
-	for _, r := range s.queue {
-		delete(s.asked, r.filter)
-	}
-	s.queue = nil
 	ask := func(f string, add bool) {
 		s.asked[f] = true
-		s.queue = append(s.queue, request{f, add})
+		m, qos, noID := c.manager, s.qos, s.noID
+		c.work.Go(func() { c.ask(l, m, f, add, qos, noID) })
 	}
 	keep := map[string]bool{}
 	for _, f := range s.wanted {
@@ -163,50 +149,44 @@ func (c *Conn) reconcile() {
 			}
 		}
 	}
-	for range min(len(s.queue), mostAsking-l.asking) {
-		l.asking++
-		m := c.manager
-		c.work.Go(func() { c.ask(l, m) })
-	}
 }
 
-// ask makes the requests that are queued, one after another.
-func (c *Conn) ask(l *link, m *autopaho.ConnectionManager) {
+// ask makes one request, when it is its turn, and waits for the answer, at the longest until l ends. Each
+// filter has a packet of its own because a Subscription Identifier holds for a whole packet.
+func (c *Conn) ask(l *link, m *autopaho.ConnectionManager, filter string, add bool, qos byte, noID bool) {
+	l.asking <- struct{}{}
+	defer func() { <-l.asking }()
+	c.mu.Lock()
+	over := c.link != l || l.leaving
+	c.mu.Unlock()
+	if over {
+		return
+	}
+	var err error
+	if add {
+		qos, err = subscribe(m, filter, qos, noID)
+	} else {
+		_, err = m.Unsubscribe(context.Background(), &paho.Unsubscribe{Topics: []string{filter}})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &c.subs
-	for c.link == l && !l.leaving && len(s.queue) > 0 {
-		r, qos, noID := s.queue[0], s.qos, s.noID
-		s.queue = s.queue[1:]
-		c.mu.Unlock()
-		granted, err := r.send(m, qos, noID)
-		c.mu.Lock()
-		if c.link == l {
-			c.granted(r, granted, err)
-		}
+	if c.link == l {
+		c.granted(filter, add, qos, err)
 	}
-	l.asking--
 }
 
-// send asks the broker and waits for its answer, at the longest until the connection ends. A filter has a
-// packet of its own because a Subscription Identifier holds for a whole packet.
-func (r request) send(m *autopaho.ConnectionManager, qos byte, noID bool) (granted byte, err error) {
-	ctx := context.Background()
-	if !r.add {
-		_, err := m.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{r.filter}})
-		return 0, err
-	}
-	group, _ := splitShare(r.filter)
+func subscribe(m *autopaho.ConnectionManager, filter string, qos byte, noID bool) (granted byte, err error) {
+	group, _ := splitShare(filter)
 	p := &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{
-		Topic: r.filter, QoS: qos,
+		Topic: filter, QoS: qos,
 		NoLocal:        group == "",                        // our own messages do not come back; MQTT forbids it on shared ones
 		RetainHandling: packets.RetainSendOnSubscribeIfNew, // retained messages come for a filter that the session did not have
 	}}}
 	if !noID {
-		number := int(subscriptionID(r.filter))
+		number := int(subscriptionID(filter))
 		p.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &number}
 	}
-	a, err := m.Subscribe(ctx, p)
+	a, err := m.Subscribe(context.Background(), p)
 	switch {
 	case a == nil:
 		return 0, err
@@ -219,22 +199,22 @@ func (r request) send(m *autopaho.ConnectionManager, qos byte, noID bool) (grant
 }
 
 // granted is told how a request went.
-func (c *Conn) granted(r request, qos byte, err error) {
+func (c *Conn) granted(filter string, add bool, qos byte, err error) {
 	s := &c.subs
-	delete(s.asked, r.filter)
+	delete(s.asked, filter)
 	switch {
-	case !r.add:
-		delete(s.have, r.filter)
+	case !add:
+		delete(s.have, filter)
 		s.dropped = true
-		s.strange[subscriptionID(r.filter)] = true // what was under way for it is no surprise
+		s.strange[subscriptionID(filter)] = true // what was under way for it is no surprise
 	case err == nil:
-		s.have[r.filter] = true
+		s.have[filter] = true
 		if qos < s.qos {
-			c.log.Warn("the broker grants a lower QoS than asked for", "filter", r.filter, "qos", qos)
+			c.log.Warn("the broker grants a lower QoS than asked for", "filter", filter, "qos", qos)
 		}
 	default:
-		s.failed[r.filter] = true
-		err = fmt.Errorf("topic filter %q: %w", r.filter, err)
+		s.failed[filter] = true
+		err = fmt.Errorf("topic filter %q: %w", filter, err)
 		if s.err == nil || s.err.Error() != err.Error() {
 			c.log.Error("cannot subscribe; what matches does not arrive", "error", err)
 		}

@@ -17,14 +17,7 @@ func appendString(b []byte, s string) []byte {
 	return append(appendUint16(b, uint16(len(s))), s...)
 }
 
-// appendLength appends a variable byte integer.
-func appendLength(b []byte, n int) []byte {
-	for n > 0x7f {
-		b = append(b, byte(n)|0x80)
-		n >>= 7
-	}
-	return append(b, byte(n))
-}
+func appendLength(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
 
 func lengthOf(n int) int {
 	switch {
