@@ -199,7 +199,7 @@ func (c *Conn) Stats() Stats {
 	s.Connected = c.link != nil && !c.link.leaving
 	s.Subscribed = s.Connected && c.subs.complete()
 	s.InFlight = c.in.pending
-	s.Publishing = c.out.count()
+	s.Publishing = len(c.out.byID)
 	return s
 }
 

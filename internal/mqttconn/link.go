@@ -2,6 +2,7 @@ package mqttconn
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,9 +34,8 @@ type link struct {
 	peeked  int    // bytes of the packet that was handed out last and is still in br
 	largest uint64 // packet that we accept
 	pub     publish
-	greeted bool   // CONNACK has come
-	spell   []byte // a packet for paho
-	rest    []byte // of it, what paho has not read
+	greeted bool         // CONNACK has come
+	forPaho bytes.Buffer // what it has not read of the last packet
 
 	// A packet that paho writes is gathered here, under a mutex that paho holds meanwhile.
 	gathering sync.Mutex
@@ -73,7 +73,7 @@ func (c *Conn) newLink(nc net.Conn) *link {
 
 // Read gives paho what is meant for it. Its error ends the link.
 func (l *link) Read(b []byte) (int, error) {
-	for len(l.rest) == 0 {
+	for l.forPaho.Len() == 0 {
 		first, body, err := l.next()
 		if err == nil {
 			err = l.handle(first, body)
@@ -82,9 +82,7 @@ func (l *link) Read(b []byte) (int, error) {
 			return 0, l.end(err)
 		}
 	}
-	n := copy(b, l.rest)
-	l.rest = l.rest[n:]
-	return n, nil
+	return l.forPaho.Read(b)
 }
 
 // handle does what a packet asks for, or leaves it to paho.
@@ -117,8 +115,8 @@ func (l *link) handle(first byte, body []byte) error {
 	case kind != packets.SUBACK && kind != packets.UNSUBACK && kind != packets.PINGRESP && kind != packets.DISCONNECT:
 		return errMalformed
 	}
-	l.spell = append(appendLength(append(l.spell[:0], first), len(body)), body...)
-	l.rest = l.spell
+	l.forPaho.Write(appendLength([]byte{first}, len(body)))
+	l.forPaho.Write(body)
 	return nil
 }
 

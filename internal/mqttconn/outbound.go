@@ -76,8 +76,6 @@ const (
 
 func (o *outbound) init() { o.byID = map[uint16]*Outgoing{} }
 
-func (o *outbound) count() int { return len(o.byID) }
-
 // signal wakes those who wait for room.
 func (o *outbound) signal() {
 	if o.room != nil {

@@ -52,9 +52,8 @@ func (c *Conn) settings() autopaho.ClientConfig {
 		},
 	}
 	if w := c.cfg.Will; w != nil {
-		delay := uint32(willDelay)
 		conf.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: []byte(w.Payload), QoS: byte(w.QoS), Retain: w.Retain}
-		conf.WillProperties = &paho.WillProperties{WillDelayInterval: &delay}
+		conf.WillProperties = &paho.WillProperties{WillDelayInterval: new(uint32(willDelay))}
 	}
 	return conf
 }
@@ -63,13 +62,12 @@ func (c *Conn) settings() autopaho.ClientConfig {
 // one more thing that a reconnect can get wrong.
 func (c *Conn) hello(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 	c.mu.Lock()
-	window := uint16(c.window)
-	c.mu.Unlock()
-	expiry := uint32(min(c.cfg.SessionExpiry.Seconds(), math.MaxUint32-1))
-	largest := uint32(c.cfg.MaxPacketSize)
+	defer c.mu.Unlock()
 	p.Properties = &paho.ConnectProperties{
-		SessionExpiryInterval: &expiry, ReceiveMaximum: &window, MaximumPacketSize: &largest,
-		RequestProblemInfo: true, // a broker may leave its reasons out otherwise
+		SessionExpiryInterval: new(uint32(min(c.cfg.SessionExpiry.Seconds(), math.MaxUint32-1))),
+		ReceiveMaximum:        new(uint16(c.window)),
+		MaximumPacketSize:     new(uint32(c.cfg.MaxPacketSize)),
+		RequestProblemInfo:    true, // a broker may leave its reasons out otherwise
 	}
 	for _, h := range SortedHeaders(c.cfg.UserProperties) {
 		p.Properties.User.Add(h.Name, h.Value)
@@ -212,7 +210,7 @@ func (c *Conn) tick(l *link, every time.Duration) error {
 	case c.out.flying > 0 && time.Since(c.out.heard) > 4*every:
 		return errSilent
 	}
-	c.subs.again()
+	clear(c.subs.failed) // they are asked for once more
 	c.reconcile()
 	c.sendPing(l)
 	l.kick()

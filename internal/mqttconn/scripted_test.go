@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"testing"
@@ -317,6 +318,42 @@ func TestNothingAfterDisconnect(t *testing.T) {
 	b.conn.Close()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// Whenever Close comes, nothing of us runs on after it.
+func TestCloseEndsAll(t *testing.T) {
+	reached := make(chan bool, 3)
+	url := script(t,
+		func(s *scripted) { // in the middle of CONNECT
+			s.want(packets.CONNECT)
+			reached <- true
+			s.read()
+		},
+		func(s *scripted) { // while a request is under way
+			s.accept(false)
+			s.want(packets.SUBSCRIBE)
+			reached <- true
+			s.want(packets.DISCONNECT)
+		},
+		func(s *scripted) { // while it waits to connect again
+			s.accept(false)
+			reached <- true
+		})
+	for range 3 {
+		b := open(t, mqttconn.Config{URLs: []string{url}})
+		b.subscribe("a")
+		b.conn.Start(nil)
+		<-reached
+		b.conn.Close()
+		b.wait("the end of all goroutines", func() bool {
+			var all strings.Builder
+			pprof.Lookup("goroutine").WriteTo(&all, 2)
+			return !strings.Contains(all.String(), "internal/mqttconn.(") && !strings.Contains(all.String(), "autopaho.")
+		})
+		if err := b.conn.Send(t.Context(), &mqttconn.Outgoing{Topic: "x"}); err != mqttconn.ErrClosed {
+			t.Error(err)
+		}
 	}
 }
 

@@ -120,9 +120,6 @@ func (s *subscriptions) resume(present, noID bool) {
 	}
 }
 
-// again lets refused filters be asked for once more.
-func (s *subscriptions) again() { clear(s.failed) }
-
 // reconcile asks the broker for what is wanted and not there, and then to drop what is there and not
 // wanted.
 func (c *Conn) reconcile() {

@@ -2,6 +2,7 @@ package mqttconn
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/eclipse/paho.golang/packets"
 
@@ -17,19 +18,11 @@ func appendString(b []byte, s string) []byte {
 	return append(appendUint16(b, uint16(len(s))), s...)
 }
 
+// appendLength appends a variable byte integer.
 func appendLength(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
 
-func lengthOf(n int) int {
-	switch {
-	case n < 1<<7:
-		return 1
-	case n < 1<<14:
-		return 2
-	case n < 1<<21:
-		return 3
-	}
-	return 4
-}
+// lengthOf is how many bytes that takes, with seven bits in each.
+func lengthOf(n int) int { return (bits.Len(uint(n|1)) + 6) / 7 }
 
 func appendUser(b []byte, name, value string) []byte {
 	return appendString(appendString(append(b, packets.PropUser), name), value)
