@@ -80,7 +80,11 @@ func distanceBetween(_ *scope, args []Value) (Value, error) {
 		return null, geoError(name, err)
 	}
 	if way == byHaversine {
-		return floatValue(geo.Haversine(a.X, a.Y, b.X, b.Y))
+		d, err := geo.Haversine(a.X, a.Y, b.X, b.Y)
+		if err != nil {
+			return null, geoError(name, err)
+		}
+		return floatValue(d)
 	}
 	d, _, _, err := geo.Inverse(a.X, a.Y, b.X, b.Y)
 	if err != nil {

@@ -79,3 +79,6 @@ func tile(boxes []box) []int {
 	}
 	return order
 }
+
+// span is how many items a node of a level stands for: a power of fanOut.
+func span(level int) int { return 1 << (3 * (level + 1)) }

@@ -15,35 +15,23 @@ type earthMetric struct {
 }
 
 const (
-	earthA  = 6378137.0                                 // WGS 84, metres
+	earthA  = 6378137.0                                 // WGS84, metres
 	earthE2 = (2 - 1/298.257223563) * 1 / 298.257223563 // f (2 - f)
-	degree  = math.Pi / 180
 	// leastRadius is below what a metre on the earth is on the unit sphere at its flattest, by the 0.56 % that a
 	// sphere's distances may be off.
-	leastRadius = 6371008.8 * 0.993
+	leastRadius = EarthRadius * 0.993
 )
 
 func newEarthMetric(lon, lat float64, seam bool) *earthMetric {
-	return &earthMetric{lon, lat, math.Cos(lat * degree), seam}
+	return &earthMetric{lon, lat, math.Cos(lat * radian), seam}
 }
 
 // radii are the metres in a degree of longitude and of latitude.
 func radii(lat float64) (x, y float64) {
-	sin, cos := math.Sincos(lat * degree)
+	sin, cos := math.Sincos(lat * radian)
 	w := 1 - earthE2*sin*sin
 	n := earthA / math.Sqrt(w)
-	return n * cos * degree, n * (1 - earthE2) / w * degree
-}
-
-// wrapLon gives a difference of longitudes that is from -180 to 180.
-func wrapLon(d float64) float64 {
-	switch {
-	case d > 180:
-		return d - 360
-	case d < -180:
-		return d + 360
-	}
-	return d
+	return n * cos * radian, n * (1 - earthE2) / w * radian
 }
 
 func (m *earthMetric) toEdge(e *edge) (distance, at float64) {
@@ -76,13 +64,13 @@ func (m *earthMetric) cut(e *edge) bool {
 // toBox is by the haversine formula: with h(v) = sin(v/2)^2, h(d) = h(dlat) + cos(lat1) cos(lat2) h(dlon), where each
 // part is at its least.
 func (m *earthMetric) toBox(b *box) float64 {
-	dLat := max(b.minY-m.lat, m.lat-b.maxY, 0) * degree
+	dLat := max(b.minY-m.lat, m.lat-b.maxY, 0) * radian
 	dLon := math.Inf(1)
 	for _, lon := range [...]float64{m.lon, m.lon - 360, m.lon + 360} {
 		dLon = min(dLon, max(b.minX-lon, lon-b.maxX, 0))
 	}
-	dLon = min(dLon, 180) * degree
-	least := min(math.Cos(b.minY*degree), math.Cos(b.maxY*degree))
+	dLon = min(dLon, 180) * radian
+	least := min(math.Cos(b.minY*radian), math.Cos(b.maxY*radian))
 	sinLat, sinLon := math.Sin(dLat/2), math.Sin(dLon/2)
 	return 2 * leastRadius * math.Sqrt(sinLat*sinLat+max(m.cos*least, 0)*sinLon*sinLon)
 }
@@ -101,7 +89,7 @@ func (m *earthMetric) refine(n *nearest) (float64, error) {
 		distance = s
 		rx, ry := radii(lat)
 		ex, ey := dx*rx, dy*ry
-		sin, cos := math.Sincos(azimuth * degree)
+		sin, cos := math.Sincos(azimuth * radian)
 		next := max(0, min(1, at+s*(sin*ex+cos*ey)/(ex*ex+ey*ey)))
 		moved := math.Abs(next-at) * math.Hypot(ex, ey)
 		at = next

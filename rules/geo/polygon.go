@@ -7,7 +7,8 @@ import "math"
 type polygon struct {
 	bounds box
 	edges  []edge
-	tree   boxTree // of edges
+	tree   boxTree  // of edges
+	chains [][]bool // of each node of the tree: its edges follow each other, they are of one ring
 }
 
 type edge struct{ ax, ay, bx, by float64 }
@@ -31,6 +32,17 @@ func newPolygon(rings [][][2]float64) polygon {
 		p.bounds.join(boxes[i])
 	}
 	p.tree = newBoxTree(boxes)
+	p.chains = make([][]bool, len(p.tree.levels))
+	for level := range p.tree.levels {
+		size := span(level)
+		for i := range p.tree.levels[level] {
+			chain := true
+			for k := i*size + 1; k < min((i+1)*size, len(p.edges)); k++ {
+				chain = chain && p.edges[k].ax == p.edges[k-1].bx && p.edges[k].ay == p.edges[k-1].by
+			}
+			p.chains[level] = append(p.chains[level], chain)
+		}
+	}
 	return p
 }
 
@@ -44,11 +56,19 @@ func (p *polygon) covers(x, y float64) bool {
 }
 
 // cast sends a ray from (x, y) towards +x through some nodes of a level. It says whether it crosses an odd number
-// of edges, and whether the point lies on one.
+// of edges, and whether the point lies on one. Where all of a node is to the right, the ends of its chain tell: it
+// crosses an odd number of times if they are on different sides. That keeps a ray along a jagged shore short.
 func (p *polygon) cast(level, from, to int, x, y float64) (odd, on bool) {
 	nodes := p.tree.levels[level]
 	for i := from; i < to; i++ {
-		if b := &nodes[i]; y < b.minY || y > b.maxY || x > b.maxX {
+		b := &nodes[i]
+		if y < b.minY || y > b.maxY || x > b.maxX {
+			continue
+		}
+		if x < b.minX && p.chains[level][i] {
+			size := span(level)
+			begin, end := &p.edges[i*size], &p.edges[min((i+1)*size, len(p.edges))-1]
+			odd = odd != ((begin.ay > y) != (end.by > y))
 			continue
 		}
 		first, last := p.tree.children(level, i, len(p.edges))

@@ -90,13 +90,13 @@ func (z *Zone) addCircle(c Circle) string {
 	// asin(sin(d)/cos(lat)) degrees east and west.
 	d := c.Radius/110570 + 1e-9
 	around := box{-180, c.Y - d, 180, c.Y + d}
-	sin := math.Sin(d*degree) / math.Cos(c.Y*degree)
+	sin := math.Sin(d*radian) / math.Cos(c.Y*radian)
 	if around.minY <= -90 || around.maxY >= 90 || sin >= 1 {
 		z.bounds = []box{around}
 		return ""
 	}
 	// The ellipsoid's degrees of longitude are up to 0.7 % off those of this sphere.
-	east := math.Asin(sin)/degree*1.01 + 1e-9
+	east := math.Asin(sin)/radian*1.01 + 1e-9
 	around.minX, around.maxX = c.X-east, c.X+east
 	z.bounds = []box{around}
 	switch { // the other side of the antimeridian
@@ -157,8 +157,8 @@ func (z *Zone) circleCovers(x, y float64) bool {
 		return false
 	}
 	// A sphere's distance is at most 0.56 % off.
-	about := Haversine(c.X, c.Y, x, y)
-	if about > 1.01*c.Radius {
+	about, err := Haversine(c.X, c.Y, x, y)
+	if err != nil || about > 1.01*c.Radius {
 		return false
 	}
 	if about < 0.99*c.Radius {
@@ -218,16 +218,4 @@ func (z *Zone) Distance(x, y float64) (float64, error) {
 }
 
 // LonLatOf checks a longitude and latitude in degrees, and gives the longitude from -180 to 180.
-func LonLatOf(lon, lat float64) (float64, error) {
-	switch {
-	case !finite(lon):
-		return 0, &Error{NotFinite, "lon is " + nameOf(lon)}
-	case !finite(lat):
-		return 0, &Error{NotFinite, "lat is " + nameOf(lat)}
-	case lat < -90 || lat > 90:
-		return 0, &Error{LatitudeOutOfRange, fmt.Sprintf("lat %v is outside -90..90 (lon and lat swapped?)", lat)}
-	case lon < -540 || lon > 540:
-		return 0, &Error{OutsideDomain, fmt.Sprintf("lon %v is outside -540..540", lon)}
-	}
-	return wrapLon(lon), nil
-}
+func LonLatOf(lon, lat float64) (float64, error) { return checkLonLat(lon, lat) }

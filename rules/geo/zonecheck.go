@@ -117,7 +117,7 @@ func (c *zoneCheck) crossings(p *polygon, edges []checkedEdge) bool {
 					}
 				} else if p.tree.levels[level][k].meets(&around) {
 					first, last := p.tree.children(level, k, len(edges))
-					if last*pow(fanOut, level) > i && !search(level-1, first, last) {
+					if last*span(level-1) > i && !search(level-1, first, last) {
 						return false
 					}
 				}
@@ -132,14 +132,6 @@ func (c *zoneCheck) crossings(p *polygon, edges []checkedEdge) bool {
 		}
 	}
 	return found == 0
-}
-
-func pow(base, n int) int {
-	p := 1
-	for range n {
-		p *= base
-	}
-	return p
 }
 
 // conflict says whether edges i and k of a polygon meet where they must not, and tells where.
