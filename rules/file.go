@@ -10,7 +10,7 @@ import (
 
 // What a rule file holds, as it is written. See docs/rules.md.
 type fileSpec struct {
-	Frames strictyaml.Map[frameSpec] `yaml:"frames"`
+	Frames strictyaml.Map[frameNode] `yaml:"frames"`
 	Zones  strictyaml.Map[zoneSpec]  `yaml:"zones"`
 	Tables strictyaml.Map[tableSpec] `yaml:"tables"`
 	Rules  strictyaml.Map[ruleSpec]  `yaml:"rules"`
@@ -101,30 +101,4 @@ type block struct {
 func (b *block) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
 	b.pos = strictyaml.PosOf(file, n)
 	l.Decode(file, n, &b.fields, errs)
-}
-
-type frameSpec struct {
-	pos         map[string]strictyaml.Pos
-	Parent      string        `yaml:"parent"`
-	Translation []float64     `yaml:"translation"`
-	Rotation    *rotationSpec `yaml:"rotation"`
-	Scale       *float64      `yaml:"scale"`
-	Matrix      []float64     `yaml:"matrix"`
-	Direction   string        `yaml:"direction"`
-	Axes        []string      `yaml:"axes"`
-}
-
-// Validate keeps the places of the keys: what is wrong with a frame shows only among all frames.
-func (f *frameSpec) Validate(pos func(key string) strictyaml.Pos, _ *strictyaml.Errors) {
-	f.pos = map[string]strictyaml.Pos{}
-	for _, key := range [...]string{"", "parent", "translation", "rotation", "scale", "matrix", "direction", "axes"} {
-		f.pos[key] = pos(key)
-	}
-}
-
-type rotationSpec struct {
-	YawDeg     *float64  `yaml:"yaw_deg"`
-	Yaw        *float64  `yaml:"yaw"`
-	RPYDeg     []float64 `yaml:"rpy_deg"`
-	Quaternion []float64 `yaml:"quaternion"`
 }

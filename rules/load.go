@@ -46,7 +46,7 @@ type Env struct {
 	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
-	// ReadFile reads the files of tables; nil: from the disk. What is beyond 64 MiB of a file need not be read.
+	// ReadFile reads the files of tables and frames; nil: from the disk. What is beyond 64 MiB of a file need not be read.
 	ReadFile func(name string) ([]byte, error)
 	// Tables are the rows of some tables in place of those they would have: for tests.
 	Tables map[string]TableRows
@@ -136,7 +136,7 @@ type loaded struct {
 	file File
 	spec fileSpec
 
-	table bool // it is no rule file but a table that one names
+	table bool // it is no rule file but a table or a map that one names
 }
 
 // decode reads all files, in the order of their names.
@@ -150,6 +150,7 @@ func (s *setCompiler) decode(files []File) []loaded {
 	for i, file := range files {
 		roots[i] = loader.Parse(file.Name, file.Data, &errs[i])
 		tables = append(tables, namedTables(file.Name, roots[i])...)
+		tables = append(tables, namedMaps(file.Name, roots[i])...)
 	}
 	for i, file := range files {
 		specs[i].file = file
@@ -162,38 +163,6 @@ func (s *setCompiler) decode(files []File) []loaded {
 		}
 	}
 	return specs
-}
-
-// loadFrames makes one forest of the frames of all files.
-func (s *setCompiler) loadFrames(specs []loaded) {
-	var frames []geo.FrameSpec
-	at := map[string]frameSpec{}
-	for _, l := range specs {
-		for _, entry := range l.spec.Frames {
-			if !s.claim("frame", entry.Key, entry.Pos) {
-				continue
-			}
-			f := entry.Value
-			at[entry.Key] = f
-			spec := geo.FrameSpec{Name: entry.Key, Parent: f.Parent, Translation: f.Translation, Scale: f.Scale, Matrix: f.Matrix, Direction: f.Direction, Axes: f.Axes}
-			if r := f.Rotation; r != nil {
-				spec.Rotation = &geo.RotationSpec{YawDeg: r.YawDeg, Yaw: r.Yaw, RPYDeg: r.RPYDeg, Quaternion: r.Quaternion}
-			}
-			frames = append(frames, spec)
-		}
-	}
-	var problems []geo.Problem
-	s.frames, problems = geo.NewFrames(frames)
-	for _, problem := range problems {
-		pos, ok := at[problem.Frame].pos[problem.Key]
-		if !ok {
-			pos = s.things[problem.Frame].pos
-		}
-		s.errs.Add(pos, "frame %q: %s", problem.Frame, problem.Message)
-	}
-	if s.frames == nil { // broken ones are reported above; rules are checked against none
-		s.frames, _ = geo.NewFrames(nil)
-	}
 }
 
 // field gives the slot of a path of the payload.

@@ -15,14 +15,11 @@ var zoneFunctionNames = []string{"inside", "zones_at", "distance_to", "boundary_
 
 // isLonLat says whether the points of a frame are longitude and latitude. Its error is an *geo.Error.
 func (s *setCompiler) isLonLat(frame string) (bool, error) {
-	if frame == lonLatFrame {
-		return true, nil
-	}
 	if !s.frames.Has(frame) {
 		_, err := s.frames.Between(frame, frame)
 		return false, err
 	}
-	return false, nil
+	return s.frames.LonLat(frame), nil
 }
 
 // wayBetween is the way from one frame to another, nil where they are the same.

@@ -18,36 +18,16 @@ func (c *check) add(key, format string, args ...any) {
 
 // pose is where the frame lies in its parent, and the way back. It is of no use when it added problems.
 func (c *check) pose(s *FrameSpec) (to, from Affine) {
-	var keys []string
-	for _, k := range []struct {
-		name  string
-		given bool
-	}{
-		{"translation", s.Translation != nil}, {"rotation", s.Rotation != nil}, {"scale", s.Scale != nil}, {"axes", s.Axes != nil},
-	} {
-		if k.given {
-			keys = append(keys, k.name)
-		}
-	}
-	if s.Parent == "" {
-		if s.Matrix != nil {
-			keys = append(keys, "matrix")
-		}
-		if s.Direction != "" {
-			keys = append(keys, "direction")
-		}
-		for _, k := range keys {
-			c.add(k, "%s needs a parent that it leads to; add parent: NAME, or remove %s to make this a root", k, k)
-		}
-	}
-	if s.Matrix != nil && s.Parent != "" {
-		for _, k := range keys {
-			c.add(k, "%s stands beside matrix, which says it all; remove one of the two", k)
-		}
-	}
-	to = c.parts(s)
-	if s.Matrix != nil {
+	c.one(s)
+	switch {
+	case s.Matrix != nil:
 		to = c.matrix(s.Matrix)
+	case s.ControlPoints != nil:
+		to = c.controlPoints(s.ControlPoints)
+	case s.MapServer != nil:
+		to = c.mapServer(s.MapServer)
+	default:
+		to = c.parts(s)
 	}
 	switch s.Direction {
 	case "", "to_parent", "from_parent":
@@ -69,6 +49,54 @@ func (c *check) pose(s *FrameSpec) (to, from Affine) {
 		to, from = from, to
 	}
 	return to, from
+}
+
+// one checks that a frame has one way to get to where it lies: parts of a pose, which go together, or one of the
+// others.
+func (c *check) one(s *FrameSpec) {
+	var parts, wholes []string
+	for _, k := range []struct {
+		list  *[]string
+		name  string
+		given bool
+	}{
+		{&parts, "translation", s.Translation != nil}, {&parts, "rotation", s.Rotation != nil}, {&parts, "scale", s.Scale != nil}, {&parts, "axes", s.Axes != nil},
+		{&wholes, "matrix", s.Matrix != nil}, {&wholes, "control_points", s.ControlPoints != nil}, {&wholes, "map_server", s.MapServer != nil},
+	} {
+		if k.given {
+			*k.list = append(*k.list, k.name)
+		}
+	}
+	tie := ""
+	switch {
+	case s.CRS != "" && s.Origin != nil:
+		c.add("origin", "origin stands beside crs; a root has one tie to the earth, remove one of the two")
+		return
+	case s.CRS != "":
+		tie = "crs"
+	case s.Origin != nil:
+		tie = "origin"
+	}
+	keys := append(parts, wholes...)
+	if s.Direction != "" {
+		keys = append(keys, "direction")
+	}
+	switch {
+	case tie != "" && s.Parent != "":
+		c.add("parent", "a frame with %s is a root and has no parent; remove one of the two", tie)
+	case tie != "":
+		for _, k := range keys {
+			c.add(k, "%s stands beside %s, which makes this a root; put it into a frame of its own, with this one as parent", k, tie)
+		}
+	case s.Parent == "":
+		for _, k := range keys {
+			c.add(k, "%s needs a parent that it leads to; add parent: NAME, or remove %s to make this a root", k, k)
+		}
+	case len(wholes) > 0:
+		for _, k := range append(parts, wholes[1:]...) {
+			c.add(k, "%s stands beside %s, which says it all; remove one of the two", k, wholes[0])
+		}
+	}
 }
 
 // parts is translation + rotation * scale * axes.
@@ -117,6 +145,25 @@ func (c *check) matrix(v []float64) Affine {
 		c.add("matrix", "matrix is singular (condition number %.2g): it flattens the frame, and there is no way back; check its rows", k)
 	}
 	return m
+}
+
+// mapServer is (u, v) to origin + turn * resolution * (u, height - v): rows of a picture are counted from above,
+// and the origin of ROS's maps is the lower left corner.
+func (c *check) mapServer(s *MapServerSpec) Affine {
+	const key = "map_server"
+	if !(s.Resolution > 0) || !finite(s.Resolution) {
+		c.add(key, "the map's resolution is %g and must be a number above 0, in metres a pixel", s.Resolution)
+	}
+	if s.Height <= 0 {
+		c.add("height", "height is %d and must be the number of rows in the picture", s.Height)
+	}
+	if !c.numbers(key+".origin", s.Origin, "[x, y, yaw]", 3) {
+		return identity
+	}
+	m := yawMatrix(math.Sincos(s.Origin[2]))
+	m[3], m[7] = s.Origin[0], s.Origin[1]
+	picture := Affine{s.Resolution, 0, 0, 0, 0, -s.Resolution, 0, s.Resolution * float64(s.Height), 0, 0, 1, 0}
+	return m.Mul(&picture)
 }
 
 func (c *check) rotation(r *RotationSpec) Affine {

@@ -13,6 +13,10 @@
 //
 //	p_parent = translation + rotation * scale * p
 //
+// A root may be tied to the earth, as a coordinate reference system or as the plane at an origin. All frames under
+// roots that are have ways between them. In lon and lat a point is lon, lat in degrees, in this order, and a
+// height in metres above the ellipsoid.
+//
 // Functions name the frames as PROJ and PostGIS do, from first and to second; tf2's lookupTransform has
 // them the other way round.
 package geo
@@ -54,6 +58,27 @@ const (
 
 // Flat says that points of this shape have no third coordinate.
 func (s Shape) Flat() bool { return s == XY || s == Array2 || s == LonLat }
+
+// lonLat says that points of this shape are written with lon and lat.
+func (s Shape) lonLat() bool { return s == LonLat || s == LonLatH }
+
+// named says that the coordinates of points of this shape are written with their names.
+func (s Shape) named() bool { return s != Array2 && s != Array3 }
+
+// as is the shape of a point in a frame of lon and lat, or of another one: names change, arrays stay.
+func (s Shape) as(lonLat bool) Shape {
+	switch {
+	case lonLat && s == XY:
+		return LonLat
+	case lonLat && s == XYZ:
+		return LonLatH
+	case !lonLat && s == LonLat:
+		return XY
+	case !lonLat && s == LonLatH:
+		return XYZ
+	}
+	return s
+}
 
 // A Point is a place in a frame, or a vector. Z is ignored where the shape has none.
 type Point struct {

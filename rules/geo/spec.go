@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// A FrameSpec defines a frame: as a root, with a name alone, or in its parent. What is nil was not given.
+// A FrameSpec defines a frame: as a root, with a name alone or tied to the earth, or in its parent. What is nil
+// was not given.
 //
 // Without a matrix, p_parent = translation + rotation * scale * axes(p); each part may be left out, and a
 // frame with none of them lies on its parent.
@@ -24,6 +25,25 @@ type FrameSpec struct {
 	// parent's y run against this frame's z. Where the third is left out it is the remaining axis, with +:
 	// [x, -z] is [x, -z, y], and [x, -y] is [x, -y, z], a mirror.
 	Axes []string
+
+	ControlPoints *ControlPointsSpec // the way that fits surveyed points, in place of all of the above
+	MapServer     *MapServerSpec     // the pixels of a map's picture, in place of all of the above
+
+	CRS    string      // a root: this coordinate reference system
+	Origin *OriginSpec // a root: the plane that touches the earth there
+}
+
+// An OriginSpec ties a root to the earth: x runs east, y north, z up from this place, in metres (EPSG method
+// 9837, topocentric). Lon and Lat are in degrees and must be given; H is metres above the ellipsoid of WGS 84.
+type OriginSpec struct{ Lon, Lat, H *float64 }
+
+// A MapServerSpec is what a map file of ROS's map_server says, and the height of its picture in pixels. The
+// parent is the map, in metres. The frame counts pixels from the upper left corner of the picture, x to the
+// right and y down: (0, 0) is that corner, and the middle of the first pixel is (0.5, 0.5).
+type MapServerSpec struct {
+	Resolution float64   // metres a pixel
+	Origin     []float64 // x, y, yaw: where the lower left corner of the picture lies, and how it is turned
+	Height     int
 }
 
 // A RotationSpec is one of a yaw in degrees or radians, roll, pitch and yaw in degrees about the fixed axes
@@ -75,6 +95,7 @@ func NewFrames(specs []FrameSpec) (*Frames, []Problem) {
 		n := &f.nodes[i]
 		c := check{frame: s.Name}
 		n.toParent, n.fromParent = c.pose(s)
+		n.tie = c.tie(s)
 		if s.Parent != "" {
 			if parent, ok := f.index[s.Parent]; ok {
 				n.parent = parent
