@@ -286,3 +286,19 @@ func utmZone(_ *scope, args []Value) (Value, error) {
 	zone, err := geo.UTMZone(p.X, p.Y)
 	return stringValue(zone), geoError("utm_zone", err)
 }
+
+// pointElement reads p[0] of a point that is a list.
+func pointElement(p geo.Point, i int64) (Value, error) {
+	list := [...]float64{p.X, p.Y, p.Z}
+	n := int64(3)
+	if p.Shape.Flat() {
+		n = 2
+	}
+	if i < 0 {
+		i += n
+	}
+	if i < 0 || i >= n {
+		return null, nil
+	}
+	return floatValue(list[i])
+}
