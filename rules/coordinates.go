@@ -20,7 +20,7 @@ type mover func(t *geo.Transform, v Value) (Value, error)
 
 var movers = map[string]mover{
 	"transform": func(t *geo.Transform, v Value) (Value, error) {
-		p, err := pointOf(v)
+		p, err := pointIn(v, t.LonLat())
 		if err != nil {
 			return null, err
 		}
@@ -28,7 +28,7 @@ var movers = map[string]mover{
 		return boxed(p), err
 	},
 	"transform_vector": func(t *geo.Transform, v Value) (Value, error) {
-		p, err := pointOf(v)
+		p, err := pointIn(v, t.LonLat())
 		if err != nil {
 			return null, err
 		}
@@ -36,7 +36,7 @@ var movers = map[string]mover{
 		return boxed(p), err
 	},
 	"transform_pose": func(t *geo.Transform, v Value) (Value, error) {
-		p, err := poseOf(v)
+		p, err := poseIn(v, t.LonLat())
 		if err != nil {
 			return null, err
 		}
@@ -128,11 +128,15 @@ func coordinate(v Value, name string) (float64, error) {
 	return 0, fail(WrongType, "%s is %s %s, not a number", name, v.typeName(), v.show())
 }
 
-// pointOf reads a point from {x, y[, z]}, {lon, lat[, h]} or [a, b[, c]].
-func pointOf(v Value) (geo.Point, error) {
+// pointOf reads a point from {x, y[, z]}, {e, n[, u]}, {lon, lat[, h]} or [a, b[, c]].
+func pointOf(v Value) (geo.Point, error) { return pointIn(v, false) }
+
+// pointIn is pointOf for a frame. Where an object has both, lon and lat are what a frame of lon and lat takes, and x
+// and y what others do.
+func pointIn(v Value, lonLat bool) (geo.Point, error) {
 	switch v.kind {
 	case Object:
-		return pointOfObject(v)
+		return pointOfObject(v, lonLat)
 	case Array:
 		return pointOfList(v, jsonscan.Len(bytesOf(v.text)))
 	case Boxed:
@@ -144,10 +148,10 @@ func pointOf(v Value) (geo.Point, error) {
 		case []any:
 			return pointOfList(v, len(p))
 		case map[string]any:
-			return pointOfObject(v)
+			return pointOfObject(v, lonLat)
 		}
 	}
-	return geo.Point{}, fail(WrongType, "%s is no point; a point is {x, y}, {x, y, z}, [x, y] or [x, y, z]", v.typeName())
+	return geo.Point{}, fail(WrongType, "%s is no point; a point is {x, y}, {x, y, z}, {lon, lat}, {lon, lat, h}, [a, b] or [a, b, c]", v.typeName())
 }
 
 func pointOfList(v Value, n int) (geo.Point, error) {
@@ -171,33 +175,65 @@ func pointOfList(v Value, n int) (geo.Point, error) {
 	return p, nil
 }
 
-func pointOfObject(v Value) (geo.Point, error) {
-	var at [6]Value
-	readMembers(v, pointNames[:], at[:])
-	x, y, z := at[0], at[1], at[2]
-	names, shape := [...]string{"x", "y", "z"}, geo.XY
-	if x.isNull() && y.isNull() && (!at[3].isNull() || !at[4].isNull()) {
-		x, y, z = at[3], at[4], at[5]
-		names, shape = [...]string{"lon", "lat", "h"}, geo.LonLat
-	}
-	p := geo.Point{Shape: shape}
-	var err error
-	if p.X, err = coordinate(x, names[0]); err != nil {
-		return p, err
-	}
-	if p.Y, err = coordinate(y, names[1]); err != nil {
-		return p, err
-	}
-	if !z.isNull() {
-		p.Shape++ // the same with a third coordinate
-		if p.Z, err = coordinate(z, names[2]); err != nil {
+// The names of coordinates, in each order of axes.
+var (
+	groundNames = [...]string{"x", "y", "z", "e", "n", "u"}
+	lonLatNames = [...]string{"lon", "lat", "h"}
+)
+
+func pointOfObject(v Value, lonLat bool) (geo.Point, error) {
+	if lonLat {
+		p, found, err := pointOfLonLat(v)
+		if found {
 			return p, err
 		}
+		if p, found, err := pointOfGround(v); found {
+			return p, err
+		}
+		return p, err
 	}
-	return p, nil
+	p, found, err := pointOfGround(v)
+	if found {
+		return p, err
+	}
+	if p, found, err := pointOfLonLat(v); found {
+		return p, err
+	}
+	return p, err
 }
 
-var pointNames = [...]string{"x", "y", "z", "lon", "lat", "h"}
+func pointOfGround(v Value) (p geo.Point, found bool, err error) {
+	var at [len(groundNames)]Value
+	readMembers(v, groundNames[:], at[:])
+	if at[0].isNull() && at[1].isNull() && !(at[3].isNull() && at[4].isNull()) {
+		return pointOfMembers(at[3:], groundNames[3:], geo.XY)
+	}
+	return pointOfMembers(at[:3], groundNames[:3], geo.XY)
+}
+
+func pointOfLonLat(v Value) (p geo.Point, found bool, err error) {
+	var at [len(lonLatNames)]Value
+	readMembers(v, lonLatNames[:], at[:])
+	return pointOfMembers(at[:], lonLatNames[:], geo.LonLat)
+}
+
+// pointOfMembers makes a point of three values, of which the last may be missing. It was found where either of the
+// first two is there.
+func pointOfMembers(at []Value, names []string, shape geo.Shape) (p geo.Point, found bool, err error) {
+	p.Shape = shape
+	found = !at[0].isNull() || !at[1].isNull()
+	if p.X, err = coordinate(at[0], names[0]); err != nil {
+		return p, found, err
+	}
+	if p.Y, err = coordinate(at[1], names[1]); err != nil {
+		return p, found, err
+	}
+	if !at[2].isNull() {
+		p.Shape++ // the same with a third coordinate
+		p.Z, err = coordinate(at[2], names[2])
+	}
+	return p, found, err
+}
 
 // readMembers reads several members of an object in one pass.
 func readMembers(v Value, names []string, into []Value) {
@@ -215,7 +251,7 @@ func readMembers(v Value, names []string, into []Value) {
 	}
 }
 
-func poseOf(v Value) (geo.Pose, error) {
+func poseIn(v Value, lonLat bool) (geo.Pose, error) {
 	if v.kind == Boxed {
 		switch p := v.ref.(type) {
 		case geo.Pose:
@@ -224,7 +260,7 @@ func poseOf(v Value) (geo.Pose, error) {
 			return geo.Pose{Point: p}, nil
 		}
 	}
-	p, err := pointOf(v)
+	p, err := pointIn(v, lonLat)
 	pose := geo.Pose{Point: p}
 	if err != nil {
 		return pose, err

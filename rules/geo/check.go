@@ -251,7 +251,7 @@ func (c *check) axes(list []string) Affine {
 
 // numbers checks that v has as many numbers as one of counts, which form shows, and that all are finite.
 func (c *check) numbers(key string, v []float64, form string, counts ...int) bool {
-	name := key[strings.Index(key, ".")+1:]
+	name := key[strings.LastIndex(key, ".")+1:]
 	fits := false
 	for _, n := range counts {
 		fits = fits || len(v) == n

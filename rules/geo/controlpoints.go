@@ -102,6 +102,9 @@ func (g *pairs) misfit(s *ControlPointsSpec, best *Fit, ok bool) string {
 	hint := ""
 	if s.Method != "affine" {
 		if mirrored, found := g.fit(s.Method, -1); found && (!ok || mirrored.RMSE < best.RMSE/4) {
+			if mirrored.RMSE < 1e-12*g.to.size() {
+				mirrored.RMSE = 0
+			}
 			hint = fmt.Sprintf("; a mirrored fit would be better, with rmse %.4g: an axis runs the other way, as y does in pictures; "+
 				"use method: affine, or put a frame with axes: [x, -y] between", mirrored.RMSE)
 		}

@@ -61,6 +61,9 @@ func (t *Transform) turnOf(way *Affine) {
 	}
 }
 
+// LonLat says that the way begins in lon and lat.
+func (t *Transform) LonLat() bool { return t.over != nil && t.over.in }
+
 // Point moves a point. It keeps its shape; without z it lies at z = 0, and what becomes of that is dropped.
 //
 // Between lon and lat and other frames the names of the coordinates change; arrays stay arrays. Without height a
