@@ -52,6 +52,9 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	if isPredicate(name) {
 		return nil, sourceErrorf(at, "%s takes a list and a condition, such as %s(list, # > 1)", name, name)
 	}
+	if slices.Contains(zoneFunctionNames, name) {
+		return k.zoneFunction(name, arguments, at)
+	}
 	if geoFunctionNamed(name) {
 		return k.geoFunction(name, arguments, at)
 	}
@@ -74,7 +77,7 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 func functionNames() []string {
 	names := slices.Clone(predicateNames)
 	names = append(names, geoFunctionNames...)
-	for _, library := range [...]map[string]*function{textFunctions, numberFunctions, listFunctions, timeFunctions} {
+	for _, library := range [...]map[string]*function{textFunctions, numberFunctions, listFunctions, timeFunctions, coordinateFunctions} {
 		for name := range library {
 			names = append(names, name)
 		}

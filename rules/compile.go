@@ -57,6 +57,9 @@ type compiler struct {
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
+	stateless   bool  // nothing is kept from one message to the next: for Eval
+	fencesRead  []int // by what is being compiled
+	letFences   [][]int
 	keeps       *keeps     // what the expressions of the rule read of what it keeps
 	gathering   *gathering // what a field of aggregate: is being compiled into
 
@@ -328,6 +331,7 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 				return nil, sourceErrorf(at, "the let %s reads what the rule keeps, so it cannot be read here", name)
 			}
 			k.usesKept = true
+			k.fencesRead = append(k.fencesRead, k.letFences[i]...)
 		}
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // geoFunctionNames are the functions over coordinates.
-var geoFunctionNames = []string{"transform", "transform_pose", "transform_vector"}
+var geoFunctionNames = append([]string{"transform", "transform_pose", "transform_vector"}, zoneFunctionNames...)
 
 func geoFunctionNamed(name string) bool { return slices.Contains(geoFunctionNames, name) }
 

@@ -9,17 +9,18 @@ import (
 	"edge/internal/strictyaml"
 )
 
-// Eval computes one expression over a message and gives its value as JSON. The files' frames can be used.
+// Eval computes one expression over a message and gives its value as JSON. The files' frames, zones and tables can be used.
 func Eval(source string, payload []byte, topic string, files []File, env Env) ([]byte, error) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
 	specs := s.decode(files)
 	s.loadFrames(specs)
+	s.loadZones(specs)
 	s.loadTables(specs)
 	if err := errs.Err(); err != nil {
 		return nil, err
 	}
-	k := &compiler{set: s}
+	k := &compiler{set: s, stateless: true}
 	eval, bad := k.compile(source, strict, names{payload: true, key: true})
 	if bad != nil {
 		return nil, errors.New(bad.message + picture(source, bad.at))

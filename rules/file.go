@@ -11,6 +11,7 @@ import (
 // What a rule file holds, as it is written. See docs/rules.md.
 type fileSpec struct {
 	Frames strictyaml.Map[frameNode] `yaml:"frames"`
+	Zones  strictyaml.Map[zoneSpec]  `yaml:"zones"`
 	Tables strictyaml.Map[tableSpec] `yaml:"tables"`
 	Rules  strictyaml.Map[ruleSpec]  `yaml:"rules"`
 	Tests  []testSpec                `yaml:"tests"`

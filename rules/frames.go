@@ -138,6 +138,9 @@ func (s *setCompiler) loadFrames(specs []loaded) {
 			}
 		}
 	}
+	if at[lonLatFrame] == nil { // where zones of GeoJSON lie
+		frames = append(frames, geo.FrameSpec{Name: lonLatFrame, CRS: lonLatFrame})
+	}
 	var problems []geo.Problem
 	s.frames, problems = geo.NewFrames(frames)
 	for _, problem := range problems {

@@ -36,7 +36,7 @@ func plural(n int, noun string) string {
 
 // functionNamed finds a function of the standard library.
 func functionNamed(name string) *function {
-	for _, library := range [...]map[string]*function{textFunctions, numberFunctions, listFunctions, timeFunctions} {
+	for _, library := range [...]map[string]*function{textFunctions, numberFunctions, listFunctions, timeFunctions, coordinateFunctions} {
 		if f := library[name]; f != nil {
 			return f
 		}

@@ -68,7 +68,9 @@ type setCompiler struct {
 	fields  map[string]int // of the payload, by path
 	paths   [][]string
 	named   map[string]strictyaml.Pos // rules
-	things  map[string]thing          // frames and tables: one name for all of them
+	zones   map[string]*zone
+	layers  *geo.Zones       // of all zones that are right
+	things  map[string]thing // frames, zones and tables: one name for all of them
 	tables  map[string]*table
 	lines   []string // of the file that is compiled
 	trial   *trial   // nil: the set is to run, not to be tested
@@ -92,6 +94,7 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 // build compiles what the files hold.
 func (s *setCompiler) build(specs []loaded) {
 	s.loadFrames(specs)
+	s.loadZones(specs)
 	s.loadTables(specs)
 	s.compileTables(specs)
 	for i := range specs {

@@ -41,6 +41,7 @@ type keeps struct {
 	last   [][]string // paths of the payload
 	lags   []*lagRule
 	calls  []lagCall
+	fences []*fence
 	absent bool // the rule has absent:
 }
 
@@ -112,7 +113,9 @@ func (b *builder) keyed(spec *ruleSpec, in names) {
 		b.absent(spec)
 	}
 	if d := spec.Dedupe; d != nil {
+		b.fencesRead = nil
 		r.dedupe = &dedupe{by: b.expression(d.By, "dedupe.by", defaulted, in), within: d.Within}
+		b.keeps.hurry(b.fencesRead, beforeDedupe)
 	}
 	for _, s := range spec.State {
 		if isReserved(s.Key) {
@@ -137,9 +140,15 @@ func (b *builder) remember(spec *ruleSpec) {
 		}
 		r.last.signature = fmt.Sprint("last ", b.keeps.last)
 	}
-	r.lags, r.lagCalls = b.keeps.lags, b.keeps.calls
+	r.lags, r.lagCalls, r.fences = b.keeps.lags, b.keeps.calls, b.keeps.fences
 	for _, l := range r.lags {
 		l.value.pos = r.pos
+	}
+	for _, f := range r.fences {
+		f.point.pos = r.pos
+		if f.id != nil {
+			f.id.pos = r.pos
+		}
 	}
 	if spec.MaxKeys < 0 {
 		b.add(r.pos, "max_keys wants a number above zero")
@@ -150,7 +159,7 @@ func (b *builder) remember(spec *ruleSpec) {
 	if r.absent != nil && len(r.absent.expect) > r.maxKeys {
 		b.add(spec.Absent.pos, "absent: expect names %d keys, max_keys allows %d", len(r.absent.expect), r.maxKeys)
 	}
-	keeps := r.absent != nil || r.dedupe != nil || len(r.states) > 0 || r.last != nil || len(r.lags) > 0 ||
+	keeps := r.absent != nil || r.dedupe != nil || len(r.states) > 0 || r.last != nil || len(r.lags) > 0 || len(r.fences) > 0 ||
 		r.onChange != nil || r.throttle != nil || r.window != nil
 	if !keeps {
 		return
@@ -187,6 +196,9 @@ func (r *rule) inherit(was *rule) {
 	}
 	for _, l := range r.lags {
 		l.slot = m.slot("lag " + l.source)
+	}
+	for _, f := range r.fences {
+		f.slot = m.slot(f.signature)
 	}
 	if r.onChange != nil {
 		r.onChange.slot = m.slot(r.onChange.signature(r))

@@ -222,6 +222,7 @@ func (r *rule) lost(was *rule) []string {
 		same := func(other *lagRule) bool { return other.source == l.source }
 		tell(!slices.ContainsFunc(r.lags, same), "lag(%s) is gone", l.source)
 	}
+	lines = append(lines, r.lostFences(was)...)
 	if w := was.window; w != nil {
 		same := r.window != nil && r.window.signature == w.signature
 		tell(!same, "its window is another: what its open windows held is lost")

@@ -41,9 +41,10 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	r.split = b.expression(spec.Split, "split", strict, names{payload: true})
 	b.compileLets(spec.Let, item)
 	in := names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)}
-	b.usesKey, b.usesKept = false, false
+	b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 	r.when = b.expression(spec.When, "when", lenient, in)
 	r.keyFirst = b.usesKey || b.usesKept
+	b.keeps.hurry(b.fencesRead, beforeWhen)
 	if r.key = b.expression(spec.Key, "key", strict, names{payload: true, item: item, lets: len(b.lets)}); r.key != nil && r.key.source == "topic" {
 		r.key = nil
 	}
@@ -134,11 +135,12 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		case !isName(let.Key):
 			b.add(let.Pos, "let: %q is no name: letters, digits and _, not beginning with a digit", let.Key)
 		}
-		b.usesKey, b.usesKept = false, false
+		b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)})
 		b.lets = append(b.lets, let.Key)
 		b.letReadsKey = append(b.letReadsKey, b.usesKey)
 		b.letReads = append(b.letReads, b.usesKept)
+		b.letFences = append(b.letFences, b.fencesRead)
 		b.rule.lets = append(b.rule.lets, e)
 	}
 }

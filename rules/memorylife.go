@@ -227,7 +227,7 @@ func (s *sweeper) fire(_ *lane, _ *rule, now int64) {
 
 // lifetime is for how long anything of a key lasts after its last message, 0 if for ever.
 func (r *rule) lifetime() time.Duration {
-	if r.absent != nil || r.last != nil || len(r.lags) > 0 {
+	if r.absent != nil || r.last != nil || len(r.lags) > 0 || len(r.fences) > 0 {
 		return 0
 	}
 	var longest time.Duration

@@ -94,6 +94,10 @@ func (r *rule) remember(l *lane) (verdict, error) {
 	c.id = appendIdentity(c.id[:0], key)
 	c.kept = r.memory.find(c.id)
 	r.recall(c)
+	if r.isPatrolled(beforeWhen) {
+		c.kept = r.memory.touch(c.id, r.maxKeys)
+		r.patrol(c, beforeWhen)
+	}
 	if r.keyFirst {
 		if pass, err := c.condition(r.when); !pass || err != nil {
 			return filtered, err
@@ -102,12 +106,14 @@ func (r *rule) remember(l *lane) (verdict, error) {
 	c.kept = r.memory.touch(c.id, r.maxKeys)
 	back := r.absent != nil && r.absent.hear(c, r.memory)
 	again := false
+	r.patrol(c, beforeDedupe)
 	if r.dedupe != nil {
 		if again, err = r.dedupe.seen(c, r.memory); err != nil || again && !back {
 			return suppressed, err
 		}
 	}
 	if !again {
+		r.patrol(c, afterDedupe)
 		if err := r.note(c); err != nil {
 			return passes, err
 		}

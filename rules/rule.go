@@ -40,6 +40,7 @@ type rule struct {
 	last     *lastRule
 	lags     []*lagRule
 	lagCalls []lagCall
+	fences   []*fence
 	onChange *onChange
 	throttle *throttle
 	serial   int           // orders the rules that share a memory: later ones are newer

@@ -29,6 +29,7 @@ type scope struct {
 	states   []Value // by state
 	last     []Value // the fields of the last message that the rule reads; none: there was no message
 	lags     []Value // by call of lag
+	fences   []lazy  // what they say of this message, by fence of the rule
 	noted    []Value // what the message leaves behind, before it is written
 	seen     []byte  // identity of what dedupe goes by
 	compared []Value // by on_change
@@ -87,6 +88,7 @@ func (c *scope) begin(r *rule) {
 	c.missing = 0
 	c.kept, c.fired, c.absent, c.order = nil, false, false, ""
 	c.states, c.last, c.lags = c.states[:0], c.last[:0], c.lags[:0]
+	c.fences = c.fences[:0]
 	c.out.reset()
 }
 

@@ -260,6 +260,9 @@ func (v Value) index(i int64) (Value, error) {
 			}
 			return unbox(list[i]), nil
 		}
+		if p, ok := v.ref.(geo.Point); ok && (p.Shape == geo.Array2 || p.Shape == geo.Array3) {
+			return pointElement(p, i)
+		}
 	}
 	return null, fail(WrongType, "%s has no element %d", v.typeName(), i)
 }

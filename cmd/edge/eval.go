@@ -49,7 +49,7 @@ func evalCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 			return nil
 		}),
 	}
-	c.Flags().StringVarP(&folder, "rules", "r", "", "folder of rule files, for the frames and tables in them")
+	c.Flags().StringVarP(&folder, "rules", "r", "", "folder of rule files, for the frames, zones and tables in them")
 	c.Flags().StringVar(&topic, "topic", "", "the topic the message came in on")
 	return c
 }

@@ -39,6 +39,12 @@ func (f *Frames) Has(name string) bool {
 	return ok
 }
 
+// LonLat says whether the points of a frame are longitude and latitude.
+func (f *Frames) LonLat(name string) bool {
+	i, ok := f.index[name]
+	return ok && f.nodes[i].lonLat()
+}
+
 // Names are the names of all frames, sorted.
 func (f *Frames) Names() []string { return slices.Clone(f.names) }
 
