@@ -3,6 +3,9 @@ package rules
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,14 +23,14 @@ func TestFrameLoadErrors(t *testing.T) {
 		"rules/maps/nan.yaml", "resolution: .nan\norigin: [0, 0, 0]\n", "rules/maps/inf.yaml", "resolution: 1\norigin: [.inf, 0, 0]\n",
 		"rules/maps/list.yaml", "- 1\n", "rules/maps/torn.yaml", "a: [\n", "rules/maps/jpg.yaml", "image: f3.jpg\nresolution: 1\norigin: [0, 0, 0]\n", "rules/maps/f3.jpg", "\xff\xd8")
 	for _, test := range []struct{ frames, want string }{
-		{"  a: {parent: b}\n", `rules/a.yaml:3:15: frame "a": no frame "b" to be its parent; known: a, p`},
+		{"  a: {parent: b}\n", `rules/a.yaml:3:15: frame "a": no frame "b" to be its parent; known: OGC:CRS84, a, p`},
 		{"  a: {parent: b}\n  b: {parent: a}\n", `rules/a.yaml:3:15: frame "a": its parents go in a circle: a -> b -> a`},
 		{"  a: {parent: p, matrix: [1, 2, 0, 2, 4, 0]}\n", `rules/a.yaml:3:26: frame "a": matrix is singular`},
 		{"  a: {parent: p, scale: 0}\n", `rules/a.yaml:3:25: frame "a": scale is 0`},
 		{"  a: {parent: p, scale: -2}\n", `rules/a.yaml:3:25: frame "a": scale is -2`},
 		{"  a: {parent: p, rotation: {quaternion: [0, 0, 0, 0]}}\n", `rules/a.yaml:3:41: frame "a": quaternion has length 0`},
 		{"  a: {parent: p, control_points: {method: rigid, points: []}}\n", `rules/a.yaml:3:58: frame "a": 0 points are too few: rigid needs at least 2`},
-		{"  a: {parent: p, control_points: {points: []}}\n", `rules/a.yaml:3:34: missing key "method"`},
+		{"  a: {parent: p, control_points: {points: []}}\n", `rules/a.yaml:3:34: "method" is missing`},
 		{"  a: {parent: p, control_points: {method: helmert, points: " + points + "}}\n", `rules/a.yaml:3:43: frame "a": no method "helmert"`},
 		{"  a: {parent: p, control_points: {method: rigid, max_rmse: 0.1, points: " + points + "}}\n", `rules/a.yaml:3:73: frame "a": rmse is 0.3963 and max_rmse 0.1; residuals: point 4 0.6416, point 2`},
 		{"  a: {parent: p, control_points: {method: rigid, points: [{from: [1, 1], to: [2, 2]}, {from: [1, 1], to: [2, 2]}]}}\n", `rules/a.yaml:3:58: frame "a": the from points coincide`},
@@ -37,7 +40,7 @@ func TestFrameLoadErrors(t *testing.T) {
 			`rules/a.yaml:9:33: frame "a": to has 1 numbers`},
 		{"  a: {crs: EPSG:1}\n", `rules/a.yaml:3:12: frame "a": no CRS "EPSG:1"; known: OGC:CRS84`},
 		{"  a: {crs: EPSG:32650, parent: p}\n", `rules/a.yaml:3:32: frame "a": a frame with crs is a root`},
-		{"  a: {origin: {lon: 1}}\n", `rules/a.yaml:3:15: missing key "lat"`},
+		{"  a: {origin: {lon: 1}}\n", `rules/a.yaml:3:15: "lat" is missing`},
 		{"  a: {origin: {lon: 31.8, lat: 117.2}}\n", `rules/a.yaml:3:32: frame "a": lat 117.2 is outside -90..90 (lon and lat swapped?)`},
 		{"  a: {parent: p, height: 9}\n", `rules/a.yaml:3:26: frame "a": height is that of a map's picture`},
 		{"  a: {parent: p, map_server: maps/f4.yaml}\n", `rules/a.yaml:3:30: frame "a": rules/maps/f4.yaml is not there`},
@@ -51,12 +54,12 @@ func TestFrameLoadErrors(t *testing.T) {
 		{"  a: {parent: p, map_server: maps/list.yaml, height: 9}\n", `rules/maps/list.yaml:1:1: frame "a": a map file is a mapping`},
 		{"  a: {parent: p, map_server: maps/torn.yaml, height: 9}\n", `rules/maps/torn.yaml:1:1: frame "a": not YAML: `},
 		{"  a: {parent: p, map_server: maps/jpg.yaml}\n", `rules/maps/jpg.yaml:1:8: frame "a": rules/maps/f3.jpg is neither PNG nor PGM; add height:`},
-		{"  a: 7\n", "rules/a.yaml:3:6: \"a\" wants a mapping"},
+		{"  a: 7\n", "rules/a.yaml:3:6: \"a\" wants keys and values"},
 		{"  a: {prent: p}\n", `rules/a.yaml:3:7: unknown key "prent"`},
 		{"  p: {}\n", `rules/a.yaml:3:3: `},
 
 		{"  \"{f}/web\": {parent: p}\n", `rules/a.yaml:3:3: frame "{f}/web": {f} in the name stands for several frames; add for: {f: [F1, F2]}`},
-		{"  web: {for: {f: [F1]}, parent: p}\n", `rules/a.yaml:3:14: frame "web": the name has no {f}`},
+		{"  web: {for: {f: [F1]}, parent: p}\n", `rules/a.yaml:3:15: frame "web": the name has no {f}`},
 		{"  \"{f}\": {for: {}, parent: p}\n", `rules/a.yaml:3:16: frame "{f}": for wants a mapping`},
 		{"  \"{f}\": {for: [F1], parent: p}\n", `rules/a.yaml:3:16: frame "{f}": for wants a mapping`},
 		{"  \"{f}\": {for: {f: F1}, parent: p}\n", `rules/a.yaml:3:20: frame "{f}": for: f wants a list`},
@@ -68,12 +71,12 @@ func TestFrameLoadErrors(t *testing.T) {
 		{"  \"{f}\": {for: {f: [a]}, parent: \"{g}\"}\n", `rules/a.yaml:3:34: frame "{f}": {g} stands for nothing`},
 		{"  \"{f}\": {for: {f: [a]}, parent: {f}}\n", `rules/a.yaml:3:34: frame "{f}": {f} is a mapping to YAML; quote it: "{f}"`},
 		{"  \"{f}\": {for: {f: [a, p]}, parent: p}\n", `rules/a.yaml:3:3: frame "p" is defined twice`},
-		{"  \"{f}\": {for: {f: [a, b]}, parent: q}\n", `rules/a.yaml:3:36: frame "b": no frame "q"`},
+		{"  \"{f}\": {for: {f: [a, b]}, parent: q}\n", `rules/a.yaml:3:37: frame "b": no frame "q"`},
 		{"  \"{f}{g}{h}\": {for: {f: [" + texts(30) + "], g: [" + texts(30) + "], h: [" + texts(30) + "]}, parent: p}\n", "stands for more than 10000 frames"},
 
 		{"  a: {origin: {lon: 1, lat: 2}}\n  b: {crs: EPSG:3857}\nrules: {r: {source: in, let: {x: 'transform(payload, \"p\", \"b\")'}, route: [{to: dead}]}}\n",
 			`rules/a.yaml:5:35: rule "r": let.x: no way from "p" to "b"`},
-		{"rules: {r: {source: in, let: {x: 'transform(payload, \"p\", \"q\")'}, route: [{to: dead}]}}\n", `rules/a.yaml:3:56: rule "r": let.x: no frame "q"; known: p`},
+		{"rules: {r: {source: in, let: {x: 'transform(payload, \"p\", \"q\")'}, route: [{to: dead}]}}\n", `rules/a.yaml:3:59: rule "r": let.x: no frame "q"; known: OGC:CRS84, p`},
 	} {
 		env := testEnv
 		env.ReadFile = disk
@@ -139,7 +142,7 @@ func TestMapServerFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, errs)
 			continue
 		}
-		expect(t, handle(t, p, topic, `{"p":{"x":0.5,"y":199.5}}`), `dead {"p":{"x":-9.975,"y":-4.975}}`)
+		expect(t, handle(t, p, topic, `{"p":{"x":100,"y":50}}`), `dead {"p":{"x":-5,"y":2.5}}`)
 	}
 	for _, cut := range []string{"", "P5", "P5 #", "P5 400 ", "P5 400 200", "P5 400 -2 ", "P5 400 0 ", "P5 1 99999999999 ", "\x89PNG\r\n\x1a\n", "GIF89a"} {
 		if n, err := rowsOf([]byte(cut)); err == nil {
@@ -168,22 +171,26 @@ func TestNamesOfCoordinates(t *testing.T) {
 		{`transform(payload, "F3", "F3")`, `{"lon":1,"lat":2,"h":3,"x":7,"y":8}`, `{"x":7,"y":8}`},
 		{`transform(payload, "wgs", "site").x < 1e-6`, `{"lon":117.227239,"lat":31.820587}`, `true`},
 		{`transform(payload, "wgs", "amap").lat > 31.8`, `{"lon":117.227239,"lat":31.820587}`, `true`},
-		{`transform_pose(payload, "F3", "site")`, `{"x":0,"y":0,"yaw":0}`, `{"x":40,"y":-12.5,"yaw":0.5235987755982988}`},
+		{`transform_pose(payload, "F3", "site")`, `{"x":0,"y":0,"yaw":0}`, `{"x":40,"y":-12.5,"yaw":0.523598776}`},
 		{`transform(payload, "wgs", "site")`, `{"lon":31.8,"lat":117.2}`, `latitude_out_of_range: transform: lat 117.2 is outside -90..90 (lon and lat swapped?)`},
 		{`transform(payload, "wgs", "site")`, `{"x":1,"y":2}`, `wrong_type: transform: frame "wgs" takes lon and lat, not x and y`},
 		{`transform(payload, "site", "wgs")`, `{"lon":1,"lat":2}`, `wrong_type: transform: frame "site" takes x and y, not lon and lat`},
 		{`transform(payload, "wgs", "site")`, `{"lon":1}`, `missing_field: transform: there is no "lat"`},
 		{`transform(payload, "wgs", "site")`, `{}`, `missing_field: transform: there is no "lon"`},
-		{`transform(payload, "site", "wgs")`, `{"e":1}`, `missing_field: transform: there is no "y"`},
-		{`transform(payload, "site", "wgs")`, `{"x":"1","y":2}`, `wrong_type: transform: x is string "1", not a number`},
+		{`transform(payload, "site", "wgs")`, `{"e":1}`, `missing_field: transform: there is no "n"`},
+		{`transform(payload, "site", "wgs")`, `{"x":"1","y":2}`, `wrong_type: transform: x is text "1", not a number`},
 		{`transform(payload, "wgs", "utm50")`, `{"lon":-63,"lat":2}`, `outside_domain: transform: EPSG:32650: lon -63`},
-		{`transform(payload, payload.f, "site")`, `{"x":1,"y":2,"f":"F9"}`, `unknown_frame: transform: no frame "F9"; did you mean "F3"?`},
+		{`transform(payload, payload.f, "site")`, `{"x":1,"y":2,"f":"F9"}`, `unknown_frame: transform: no frame "F9"; known: F3`},
 		{`transform(payload, payload.f, "site")`, `{"x":1,"y":2,"f":"moon"}`, `not_connected: transform: no way from "moon" to "site"`},
 		{`transform_pose(payload, "site", "wgs")`, `{"x":1,"y":2,"yaw":1}`, `wrong_type: transform_pose: frame "wgs" is in lon and lat`},
 		{`transform_vector(payload, "site", "wgs")`, `{"x":1,"y":2}`, `wrong_type: transform_vector: frame "wgs" is in lon and lat`},
 	} {
 		got, err := Eval(test.expr, []byte(test.payload), "t", []File{{Name: "rules/f.yaml", Data: []byte(earthFrames)}}, Env{})
-		text := string(got)
+		// To 9 decimals: the last digits differ between processors.
+		text := regexp.MustCompile(`\d+\.\d{10,}`).ReplaceAllStringFunc(string(got), func(n string) string {
+			f, _ := strconv.ParseFloat(n, 64)
+			return strconv.FormatFloat(math.Round(f*1e9)/1e9, 'f', -1, 64)
+		})
 		if err != nil {
 			text = err.Error()
 		}
@@ -193,8 +200,8 @@ func TestNamesOfCoordinates(t *testing.T) {
 	}
 }
 
-// BenchmarkTransformCall is transform alone, with what it takes to read the point. The budget is 130 ns and 2
-// allocations with constant names, 180 ns with a name from the message.
+// BenchmarkTransformCall is transform alone: coordinates of the payload are fields that its scan finds, which is not in
+// it; those of a list are read here. The budget is 130 ns and 2 allocations, 180 ns with a name from the message.
 func BenchmarkTransformCall(b *testing.B) {
 	for name, source := range map[string]string{
 		"constant": `transform(payload.p, "F3", "site")`,
