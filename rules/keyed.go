@@ -13,9 +13,11 @@ type dedupe struct {
 
 // sightings are when a key brought a value first, by its identity.
 type sightings struct {
-	first map[string]int64
-	order []sighting // by time, so that what is over is found at the front
-	bytes int
+	first   map[string]int64
+	order   []sighting // by time, so that what is over is found at the front
+	bytes   int
+	fresh   int // of the newest: those that appendGrowth has not written
+	written int // bytes that appendGrowth has written since append was called; below 0: it never was
 }
 
 type sighting struct {
@@ -42,7 +44,7 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
 	if s == nil {
-		s = &sightings{first: map[string]int64{}}
+		s = &sightings{first: map[string]int64{}, written: -1}
 		c.kept.set(d.slot, s)
 	}
 	m.bytes -= s.bytes
@@ -56,10 +58,58 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	if _, known := s.first[id]; known {
 		return true, nil
 	}
-	s.first[id] = now
-	s.order = append(s.order, sighting{id, now})
-	s.bytes += perSighting + len(id)
+	s.add(sighting{id, now})
+	s.fresh++
+	m.changed(c.kept, d.slot)
 	return false, nil
+}
+
+func (s *sightings) add(one sighting) {
+	s.first[one.id] = one.at
+	s.order = append(s.order, one)
+	s.bytes += perSighting + len(one.id)
+}
+
+func (s *sightings) append(dst []byte) []byte {
+	s.fresh, s.written = 0, 0
+	return appendSightings(dst, s.order)
+}
+
+func appendSightings(dst []byte, list []sighting) []byte {
+	dst = appendUvarint(dst, uint64(len(list)))
+	for _, one := range list {
+		dst = appendText(appendTime(dst, one.at), one.id)
+	}
+	return dst
+}
+
+// appendGrowth wants all to be written when as much was written since as all takes: so what is on disk is never
+// much longer than what is in memory, and each sighting is written about twice.
+func (s *sightings) appendGrowth(dst []byte) ([]byte, bool) {
+	if s.written < 0 || s.written > s.bytes {
+		return dst, false
+	}
+	fresh := s.order[len(s.order)-min(s.fresh, len(s.order)):]
+	s.fresh = 0
+	for i := range fresh {
+		s.written += perSighting + len(fresh[i].id)
+	}
+	return appendSightings(dst, fresh), true
+}
+
+func (s *sightings) grow(d *decoder) {
+	for range d.count() {
+		one := sighting{at: d.time(), id: d.text()}
+		if _, known := s.first[one.id]; !known && !d.failed {
+			s.add(one)
+		}
+	}
+}
+
+func (d *dedupe) load(src *decoder) memo {
+	s := &sightings{first: map[string]int64{}, written: -1}
+	s.grow(src)
+	return s
 }
 
 // identify gives the identity of any value; of lists and objects it is their JSON.
@@ -98,6 +148,7 @@ func (s *stateRule) write(c *scope, m *memory, v Value) {
 	if old := c.kept.memo(s.slot); old != nil {
 		m.bytes -= old.size()
 		c.kept.set(s.slot, nil)
+		m.changed(c.kept, s.slot)
 	}
 	if v.isNull() {
 		return
@@ -105,6 +156,19 @@ func (s *stateRule) write(c *scope, m *memory, v Value) {
 	now := &stateValue{v.keep(), nanos(c.now)}
 	m.bytes += now.size()
 	c.kept.set(s.slot, now)
+	m.changed(c.kept, s.slot)
+}
+
+func (s *stateValue) append(dst []byte) []byte {
+	return appendValue(appendTime(dst, s.written), s.value)
+}
+
+func (s *stateRule) load(d *decoder) memo {
+	v := &stateValue{written: d.time(), value: d.value()}
+	if v.value.isNull() || s.ttl > 0 && d.now-v.written >= int64(s.ttl) {
+		return nil
+	}
+	return v
 }
 
 // A lastRule keeps the fields of the last message that the rule reads.
@@ -142,4 +206,24 @@ func (l *lastRule) write(c *scope, m *memory) {
 	}
 	m.bytes += now.size()
 	c.kept.set(l.slot, now)
+	m.changed(c.kept, l.slot)
+}
+
+func (l *lastMessage) append(dst []byte) []byte {
+	dst = appendUvarint(dst, uint64(len(l.values)))
+	for _, v := range l.values {
+		dst = appendValue(dst, v)
+	}
+	return dst
+}
+
+func (l *lastRule) load(d *decoder) memo {
+	m := &lastMessage{make([]Value, d.count())}
+	for i := range m.values {
+		m.values[i] = d.value()
+	}
+	if len(m.values) != len(l.fields) {
+		d.failed = true
+	}
+	return m
 }

@@ -139,13 +139,13 @@ func (r *rule) inherit(was *rule) {
 	}
 	m := r.memory
 	if r.dedupe != nil {
-		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within))
+		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within), r.dedupe)
 	}
 	for _, s := range r.states {
-		s.slot = m.slot("state " + s.name)
+		s.slot = m.slot("state "+s.name, s)
 	}
 	if r.last != nil {
-		r.last.slot = m.slot(r.last.signature)
+		r.last.slot = m.slot(r.last.signature, r.last)
 	}
 	if r.enabled {
 		r.set.timed = append(r.set.timed, r)

@@ -28,6 +28,7 @@ type memory struct {
 // signature, and so share it across a reload.
 type memorySlot struct {
 	signature string
+	operator  operator // who keeps something there
 	schedule  schedule // nil: nothing of it is ever due
 }
 
@@ -36,11 +37,36 @@ type kept struct {
 	id         string // identity of the key
 	memos      []memo // by slot; nil where there is nothing yet
 	prev, next *kept
+	trail      *trail // what of it is not on disk yet, in a durable rule; nil: all is
 }
 
-// A memo is what one operator keeps for one key.
+// A memo is what one operator keeps for one key. Who changes one says so with memory.changed.
 type memo interface {
 	size() int // bytes, about
+	// append writes all of it, for the operator's load.
+	append(dst []byte) []byte
+}
+
+// A grower is a memo that is long and mostly gets longer, so that writing all of it for each message would not do.
+type grower interface {
+	memo
+	// appendGrowth writes what came since append or appendGrowth was last called, for grow. When it says false
+	// nothing is written, and it is time to write all of it.
+	appendGrowth(dst []byte) ([]byte, bool)
+	// grow reads what appendGrowth wrote, after a restart. What it has already changes nothing.
+	grow(d *decoder)
+}
+
+// An operator keeps memos in a slot.
+type operator interface {
+	// load makes a memo of what its append wrote, after a restart; nil when it is of no use any more.
+	load(d *decoder) memo
+}
+
+// A joiner is a memo that must be put into its schedule when it was loaded, the opposite of a leaver. Keys come
+// in the order in which they were written last.
+type joiner interface {
+	join(m *memory, k *kept, slot int, now int64)
 }
 
 // A schedule knows what of an operator is due, for all keys, and fires it. It is called under the lock.
@@ -57,8 +83,8 @@ func newMemory(signature string) *memory {
 	return &memory{signature: signature, keys: map[string]*kept{}}
 }
 
-// slot finds or makes the place of a memo.
-func (m *memory) slot(signature string) int {
+// slot finds or makes the place of what an operator keeps.
+func (m *memory) slot(signature string, o operator) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.slots {
@@ -66,7 +92,7 @@ func (m *memory) slot(signature string) int {
 			return i
 		}
 	}
-	m.slots = append(m.slots, memorySlot{signature: signature})
+	m.slots = append(m.slots, memorySlot{signature: signature, operator: o})
 	return len(m.slots) - 1
 }
 
