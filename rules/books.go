@@ -74,6 +74,10 @@ type RuleStats struct {
 	Results    int64            `json:"results"`
 	Missing    int64            `json:"missing"`
 	Errors     map[string]int64 `json:"errors,omitempty"` // by class
+
+	Keys       int64 `json:"keys,omitempty"`        // of which the rule keeps something
+	StateBytes int64 `json:"state_bytes,omitempty"` // that this takes, about
+	Evicted    int64 `json:"evicted,omitempty"`     // keys that were forgotten since there was no room
 }
 
 func (b *book) read(s *RuleStats) {

@@ -36,6 +36,9 @@ func (k *compiler) builtin(n *ast.BuiltinNode) (evaluator, *sourceError) {
 
 // function compiles a call of a function by its name.
 func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluator, *sourceError) {
+	if name == "lag" {
+		return k.lag(arguments, at)
+	}
 	if isAggregate(name) {
 		hint := "it belongs in aggregate:, over a window"
 		if name == "count" {

@@ -52,6 +52,7 @@ type compiler struct {
 	locals      []string // let x = …; in scope
 	most        int      // locals that one expression of the rule needs
 	inside      int      // predicates around
+	inLag       bool     // in the expression of a lag
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
@@ -272,7 +273,7 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 	case "params":
 		return k.param(path, at)
 	case "topic":
-		return members(func(c *scope) (Value, error) { return stringValue(c.message.Topic), nil }, path), nil
+		return members((*scope).topic, path), nil
 	case "key":
 		if !k.names.key {
 			return nil, sourceErrorf(at, "key cannot be read here")
@@ -290,6 +291,8 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return k.stateField(path, at)
 	case "last":
 		return k.lastField(path, at)
+	case "absent":
+		return k.absentName(path, at)
 	case "out":
 		if !k.names.out {
 			return nil, sourceErrorf(at, "out is the result of map: or set:, which is not there yet")

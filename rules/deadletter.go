@@ -56,7 +56,7 @@ func (t *letterTarget) send(c *scope, r *rule, m *engine.Message, letter []byte,
 			return
 		}
 	}
-	out.From(m, &letterOrigin{r})
+	out.From(m, c.letterOrigin(r))
 	emit(t.sink, out)
 }
 

@@ -27,11 +27,15 @@ type ruleSpec struct {
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
 	MaxKeys     int                              `yaml:"max_keys"`
+	Durable     *flagSpec                        `yaml:"durable"`
+	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
 	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`
+	OnChange    *onChangeSpec                    `yaml:"on_change"`
+	Throttle    *throttleSpec                    `yaml:"throttle"`
 	ID          *strictyaml.Text                 `yaml:"id"`
 	Headers     strictyaml.Map[strictyaml.Text]  `yaml:"headers"`
 	Match       *strictyaml.Text                 `yaml:"match"`
@@ -46,6 +50,12 @@ func (r *ruleSpec) readable() {
 	}
 	readable(&r.Source)
 	readable(&r.Remove)
+	if r.OnChange != nil {
+		readable(&r.OnChange.Of)
+	}
+	if r.Absent != nil {
+		readable(&r.Absent.Expect)
+	}
 	for i := range r.Route {
 		readable(&r.Route[i].To)
 	}
@@ -57,6 +67,18 @@ func (r *ruleSpec) readable() {
 			*t = nil
 		}
 	}
+}
+
+// A flagSpec is true or false, and where it stands.
+type flagSpec struct {
+	Value bool
+	pos   strictyaml.Pos
+}
+
+// DecodeNode keeps the place.
+func (f *flagSpec) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
+	f.pos = strictyaml.PosOf(file, n)
+	l.Decode(file, n, &f.Value, errs)
 }
 
 type routeSpec struct {

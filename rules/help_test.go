@@ -96,6 +96,7 @@ type player struct {
 	now   time.Time
 	next  time.Time // when Tick wants to be called
 	got   []string
+	keys  []string // what order held for
 }
 
 func play(t testing.TB, p *Program) *player {
@@ -105,6 +106,7 @@ func play(t testing.TB, p *Program) *player {
 
 func (y *player) emit(sink string, out *engine.Message) {
 	y.got = append(y.got, fmt.Sprint(y.now.Sub(y.start), " ", record{sink, out}))
+	y.keys = append(y.keys, out.Key)
 	out.Done()
 }
 
@@ -136,6 +138,18 @@ func (y *player) send(at time.Duration, topic, payload string) {
 	if !settled {
 		y.t.Errorf("%s %s was not settled", topic, payload)
 	}
+}
+
+// reload puts another text in place of what runs.
+func (y *player) reload(text string) {
+	y.t.Helper()
+	env := testEnv
+	env.Previous = y.p
+	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, env)
+	if err := errs.Err(); err != nil {
+		y.t.Fatal(err)
+	}
+	y.p, y.lane = p, p.Lane()
 }
 
 func (y *player) expect(want ...string) {

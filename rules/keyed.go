@@ -20,6 +20,10 @@ type sightings struct {
 	written int // bytes that appendGrowth has written since append was called; below 0: it never was
 }
 
+func newSightings() *sightings {
+	return &sightings{first: map[string]int64{}, bytes: 96, written: -1}
+}
+
 type sighting struct {
 	id string
 	at int64
@@ -28,6 +32,21 @@ type sighting struct {
 const perSighting = 80 // bytes that one takes beside its identity
 
 func (s *sightings) size() int { return s.bytes }
+
+// shed forgets the older half.
+func (s *sightings) shed() {
+	for range (len(s.order) + 1) / 2 {
+		s.forget()
+	}
+}
+
+// forget drops the oldest.
+func (s *sightings) forget() {
+	delete(s.first, s.order[0].id)
+	s.bytes -= perSighting + len(s.order[0].id)
+	s.order[0].id = ""
+	s.order = s.order[1:]
+}
 
 // seen says whether the message is to be suppressed, and notes it if it is not.
 func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
@@ -44,16 +63,15 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
 	if s == nil {
-		s = &sightings{first: map[string]int64{}, written: -1}
+		s = newSightings()
 		c.kept.set(d.slot, s)
+	} else {
+		m.bytes -= s.bytes
 	}
-	m.bytes -= s.bytes
 	defer func() { m.bytes += s.bytes }()
 	now := nanos(c.now)
 	for len(s.order) > 0 && now-s.order[0].at >= int64(d.within) {
-		delete(s.first, s.order[0].id)
-		s.bytes -= perSighting + len(s.order[0].id)
-		s.order = s.order[1:]
+		s.forget()
 	}
 	if _, known := s.first[id]; known {
 		return true, nil
@@ -68,48 +86,6 @@ func (s *sightings) add(one sighting) {
 	s.first[one.id] = one.at
 	s.order = append(s.order, one)
 	s.bytes += perSighting + len(one.id)
-}
-
-func (s *sightings) append(dst []byte) []byte {
-	s.fresh, s.written = 0, 0
-	return appendSightings(dst, s.order)
-}
-
-func appendSightings(dst []byte, list []sighting) []byte {
-	dst = appendUvarint(dst, uint64(len(list)))
-	for _, one := range list {
-		dst = appendText(appendTime(dst, one.at), one.id)
-	}
-	return dst
-}
-
-// appendGrowth wants all to be written when as much was written since as all takes: so what is on disk is never
-// much longer than what is in memory, and each sighting is written about twice.
-func (s *sightings) appendGrowth(dst []byte) ([]byte, bool) {
-	if s.written < 0 || s.written > s.bytes {
-		return dst, false
-	}
-	fresh := s.order[len(s.order)-min(s.fresh, len(s.order)):]
-	s.fresh = 0
-	for i := range fresh {
-		s.written += perSighting + len(fresh[i].id)
-	}
-	return appendSightings(dst, fresh), true
-}
-
-func (s *sightings) grow(d *decoder) {
-	for range d.count() {
-		one := sighting{at: d.time(), id: d.text()}
-		if _, known := s.first[one.id]; !known && !d.failed {
-			s.add(one)
-		}
-	}
-}
-
-func (d *dedupe) load(src *decoder) memo {
-	s := &sightings{first: map[string]int64{}, written: -1}
-	s.grow(src)
-	return s
 }
 
 // identify gives the identity of any value; of lists and objects it is their JSON.
@@ -136,39 +112,34 @@ type stateValue struct {
 
 func (s *stateValue) size() int { return 16 + s.value.keptSize() }
 
-func (s *stateRule) recall(c *scope) Value {
+// recall gives the value, and drops it when its time is over.
+func (s *stateRule) recall(c *scope, m *memory) Value {
 	v, _ := c.kept.memo(s.slot).(*stateValue)
-	if v == nil || s.ttl > 0 && nanos(c.now)-v.written >= int64(s.ttl) {
+	if v == nil {
+		return null
+	}
+	if s.ttl > 0 && nanos(c.now)-v.written >= int64(s.ttl) {
+		m.empty(c.kept, s.slot)
 		return null
 	}
 	return v.value
 }
 
 func (s *stateRule) write(c *scope, m *memory, v Value) {
-	if old := c.kept.memo(s.slot); old != nil {
-		m.bytes -= old.size()
-		c.kept.set(s.slot, nil)
-		m.changed(c.kept, s.slot)
-	}
 	if v.isNull() {
+		m.empty(c.kept, s.slot)
 		return
 	}
-	now := &stateValue{v.keep(), nanos(c.now)}
-	m.bytes += now.size()
-	c.kept.set(s.slot, now)
-	m.changed(c.kept, s.slot)
-}
-
-func (s *stateValue) append(dst []byte) []byte {
-	return appendValue(appendTime(dst, s.written), s.value)
-}
-
-func (s *stateRule) load(d *decoder) memo {
-	v := &stateValue{written: d.time(), value: d.value()}
-	if v.value.isNull() || s.ttl > 0 && d.now-v.written >= int64(s.ttl) {
-		return nil
+	old, _ := c.kept.memo(s.slot).(*stateValue)
+	if old == nil {
+		old = &stateValue{}
+		c.kept.set(s.slot, old)
+	} else {
+		m.bytes -= old.size()
 	}
-	return v
+	old.value, old.written = v.keep(), nanos(c.now)
+	m.bytes += old.size()
+	m.changed(c.kept, s.slot)
 }
 
 // A lastRule keeps the fields of the last message that the rule reads.
@@ -188,42 +159,23 @@ func (l *lastMessage) size() int {
 	return n
 }
 
-func (l *lastRule) recall(c *scope) []Value {
+func (l *lastRule) recall(c *scope) {
 	if last, _ := c.kept.memo(l.slot).(*lastMessage); last != nil {
-		return last.values
+		c.last = append(c.last, last.values...)
 	}
-	return nil
 }
 
-// write replaces the values and never changes them: the scope may still hold those before.
 func (l *lastRule) write(c *scope, m *memory) {
-	if old := c.kept.memo(l.slot); old != nil {
-		m.bytes -= old.size()
+	now, _ := c.kept.memo(l.slot).(*lastMessage)
+	if now == nil {
+		now = &lastMessage{make([]Value, len(l.fields))}
+		c.kept.set(l.slot, now)
+	} else {
+		m.bytes -= now.size()
 	}
-	now := &lastMessage{make([]Value, len(l.fields))}
 	for i, field := range l.fields {
 		now.values[i] = scanned(&c.slots[field]).keep()
 	}
 	m.bytes += now.size()
-	c.kept.set(l.slot, now)
 	m.changed(c.kept, l.slot)
-}
-
-func (l *lastMessage) append(dst []byte) []byte {
-	dst = appendUvarint(dst, uint64(len(l.values)))
-	for _, v := range l.values {
-		dst = appendValue(dst, v)
-	}
-	return dst
-}
-
-func (l *lastRule) load(d *decoder) memo {
-	m := &lastMessage{make([]Value, d.count())}
-	for i := range m.values {
-		m.values[i] = d.value()
-	}
-	if len(m.values) != len(l.fields) {
-		d.failed = true
-	}
-	return m
 }

@@ -27,9 +27,9 @@ func TestDedupe(t *testing.T) {
 
 func TestState(t *testing.T) {
 	p := load(t, head+`    state:
-      sum: {value: "(state.sum ?? 0) + payload.n", ttl: 10s}
-      before: {value: state.sum}
-    map: {old: state.sum, older: state.before, last: last.n, n: payload.n}
+      total: {value: "(state.total ?? 0) + payload.n", ttl: 10s}
+      before: {value: state.total}
+    map: {old: state.total, older: state.before, last: last.n, n: payload.n}
     route: [{to: dead}]
 `)
 	y := play(t, p)

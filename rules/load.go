@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"edge/internal/jsonscan"
 	"edge/internal/strictyaml"
@@ -32,10 +33,16 @@ type SinkInfo struct {
 type Env struct {
 	Sources map[string]SourceInfo // nil: edge.yaml is not known, and names of sources and sinks are not checked
 	Sinks   map[string]SinkInfo
-	Payload int // bytes of the largest payload; 0: 1 MiB
-	Depth   int // of the deepest payload; 0: 64
+	Payload int   // bytes of the largest payload; 0: 1 MiB
+	Depth   int   // of the deepest payload; 0: 64
+	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
+	// Store opens what durable rules keep on disk, when it is needed or there is something already; else it gives
+	// nil. Without it nothing is on disk.
+	Store     func(needed bool) (*Store, error)
+	Stateless bool             // edge.yaml is known and has no state.dir
+	Now       func() time.Time // the engine's clock; time.Now where nil
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
 }
@@ -184,6 +191,9 @@ func (s *setCompiler) finish() {
 			}
 		}
 	}
+	if len(*s.errs) == 0 {
+		s.openStore()
+	}
 	if len(*s.errs) > 0 {
 		return
 	}
@@ -194,6 +204,7 @@ func (s *setCompiler) finish() {
 		}
 	}
 	p.ticker = p.newLane()
+	var fresh []*rule
 	for i, r := range p.rules {
 		was := before[r.name]
 		if was == nil {
@@ -202,7 +213,9 @@ func (s *setCompiler) finish() {
 		if r.book = was.book; r.book == nil {
 			r.book = &book{}
 		}
-		r.inherit(was)
+		if r.inherit(was) {
+			fresh = append(fresh, r)
+		}
 		if !r.enabled {
 			continue
 		}
@@ -215,4 +228,10 @@ func (s *setCompiler) finish() {
 			}
 		}
 	}
+	p.setBounds(s.env.Memory)
+	now := time.Now
+	if s.env.Now != nil {
+		now = s.env.Now
+	}
+	p.restore(fresh, nanos(now()))
 }

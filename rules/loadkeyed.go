@@ -39,10 +39,13 @@ func (s *stateSpec) Validate(pos func(key string) strictyaml.Pos, errs *strictya
 type keeps struct {
 	states []string
 	last   [][]string // paths of the payload
+	lags   []*lagRule
+	calls  []lagCall
+	absent bool // the rule has absent:
 }
 
 func newKeeps(spec *ruleSpec) *keeps {
-	k := &keeps{}
+	k := &keeps{absent: spec.Absent != nil}
 	for _, s := range spec.State {
 		k.states = append(k.states, s.Key)
 	}
@@ -91,15 +94,31 @@ func (k *compiler) lastField(path []string, at int) (evaluator, *sourceError) {
 	}, nil
 }
 
-// keyed compiles the operators that keep something for each key.
+// absentName compiles absent.
+func (k *compiler) absentName(path []string, at int) (evaluator, *sourceError) {
+	if !k.names.kept {
+		return nil, sourceErrorf(at, "absent cannot be read here")
+	}
+	if !k.keeps.absent {
+		return nil, sourceErrorf(at, "absent is known only in a rule that has absent:")
+	}
+	return members(func(c *scope) (Value, error) { return boolValue(c.absent), nil }, path), nil
+}
+
+// keyed compiles the operators that keep something for each key and come before the result.
 func (b *builder) keyed(spec *ruleSpec, in names) {
 	r := b.rule
+	if spec.Absent != nil {
+		b.absent(spec)
+	}
 	if d := spec.Dedupe; d != nil {
 		r.dedupe = &dedupe{by: b.expression(d.By, "dedupe.by", defaulted, in), within: d.Within}
 	}
 	for _, s := range spec.State {
 		if !isName(s.Key) {
 			b.add(s.Pos, "state: %q is no name: letters, digits and _, not beginning with a digit", s.Key)
+		} else if isReserved(s.Key) {
+			b.add(s.Pos, "state: the name %s is taken", s.Key)
 		}
 		value := b.expression(s.Value.Value, "state."+s.Key, strict, in)
 		r.states = append(r.states, &stateRule{name: s.Key, value: value, ttl: s.Value.TTL})
@@ -116,30 +135,48 @@ func (b *builder) remember(spec *ruleSpec) {
 		}
 		r.last.signature = fmt.Sprint("last ", b.keeps.last)
 	}
+	r.lags, r.lagCalls = b.keeps.lags, b.keeps.calls
+	for _, l := range r.lags {
+		l.value.pos = r.pos
+	}
 	if spec.MaxKeys < 0 {
 		b.add(r.pos, "max_keys wants a number above zero")
 	}
-	if r.dedupe == nil && len(r.states) == 0 && r.last == nil {
-		return
-	}
-	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
 	if r.maxKeys = spec.MaxKeys; r.maxKeys == 0 {
 		r.maxKeys = defaultMaxKeys
 	}
+	if r.absent != nil && len(r.absent.expect) > r.maxKeys {
+		b.add(spec.Absent.pos, "absent: expect names %d keys, max_keys allows %d", len(r.absent.expect), r.maxKeys)
+	}
+	keeps := r.absent != nil || r.dedupe != nil || len(r.states) > 0 || r.last != nil || len(r.lags) > 0 ||
+		r.onChange != nil || r.throttle != nil
+	if !keeps {
+		return
+	}
+	r.memory = newMemory(fmt.Sprintf("%q %q %q", textOrNone(spec.Key), textOrNone(spec.Split), r.sources))
+	r.life = r.lifetime()
 }
 
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
-// gives each operator its place in it.
-func (r *rule) inherit(was *rule) {
+// gives each operator its place in it. It says fresh when the rule is durable and there was nothing of it in memory.
+func (r *rule) inherit(was *rule) (fresh bool) {
 	if r.memory == nil {
-		return
+		return false
 	}
 	if was.memory != nil && was.memory.signature == r.memory.signature {
 		r.memory = was.memory
+	} else if m := r.set.store.live(r.space()); r.durable && m != nil {
+		r.memory = m
+	} else {
+		fresh = true
 	}
 	m := r.memory
+	m.enlist(r)
+	if r.absent != nil {
+		r.absent.slot = m.slot(absentSignature, r.absent)
+	}
 	if r.dedupe != nil {
-		r.dedupe.slot = m.slot(fmt.Sprintf("dedupe %s %v", r.dedupe.by.source, r.dedupe.within), r.dedupe)
+		r.dedupe.slot = m.slot(r.dedupe.signature(), r.dedupe)
 	}
 	for _, s := range r.states {
 		s.slot = m.slot("state "+s.name, s)
@@ -147,7 +184,20 @@ func (r *rule) inherit(was *rule) {
 	if r.last != nil {
 		r.last.slot = m.slot(r.last.signature, r.last)
 	}
+	for _, l := range r.lags {
+		l.slot = m.slot("lag "+l.source, l)
+	}
+	if r.onChange != nil {
+		r.onChange.slot = m.slot(r.onChange.signature(r), r.onChange)
+	}
+	if r.throttle != nil {
+		r.throttle.slot = m.slot(r.throttle.signature(), r.throttle)
+	}
+	if r.life > 0 {
+		r.sweep = m.slot("sweep", nil)
+	}
 	if r.enabled {
 		r.set.timed = append(r.set.timed, r)
 	}
+	return fresh && r.durable
 }

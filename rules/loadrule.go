@@ -46,6 +46,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.keyed(spec, in)
 	b.result(spec, in)
 	in.out = true
+	b.restraints(spec, in)
 	r.id = b.expression(spec.ID, "id", strict, in)
 	if len(spec.Route) == 0 {
 		b.add(entry.Pos, "there is no route, so nothing would come of it")
@@ -56,6 +57,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.suffixes()
 	b.onError(spec.OnError)
 	b.remember(spec)
+	b.durability(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
 	s.program.rules = append(s.program.rules, r)

@@ -17,25 +17,40 @@ type memory struct {
 	keys           map[string]*kept
 	oldest, newest *kept // by the time that a message of the key came last
 	slots          []memorySlot
-	bytes          int // that all keys take, about
-	evicted        atomic.Int64
+	bytes          int       // that all keys take, about
+	at             time.Time // the latest now of those who came here
+	lately         lately    // since the lock was taken
+	serial         int       // of the rule that was loaded last
+	charged        int       // what of bytes is in the sum of the set
 
-	due  atomic.Int64 // when the earliest schedule fires, in Unix ns of the engine's clock; 0: nothing is due
-	line line
+	journal  *journal // of a durable rule; else nil
+	restored bool     // all of it comes from the disk
+	stale    bool     // and not all that is there was of use
+	joins    bool     // what comes from the disk is to be put into schedules
+
+	owner  atomic.Pointer[rule] // the newest rule that has run here; written under the lock
+	shown  struct{ keys, bytes, evicted atomic.Int64 }
+	warned time.Time    // when evictions were logged
+	due    atomic.Int64 // when the earliest schedule fires, in Unix ns of the engine's clock; 0: nothing is due
+	line   line
 }
 
 // A memorySlot is the place of one operator's memo in each key. Rules that say the same have the same
 // signature, and so share it across a reload.
 type memorySlot struct {
 	signature string
-	operator  operator // who keeps something there
+	number    uint64   // on disk, of the signature
+	operator  operator // who keeps something there; nil: it is a schedule only
 	schedule  schedule // nil: nothing of it is ever due
+	serial    int      // of the last rule that uses it
+	retired   bool     // no rule that runs uses it
 }
 
 // A kept is what a memory has of one key.
 type kept struct {
 	id         string // identity of the key
 	memos      []memo // by slot; nil where there is nothing yet
+	touched    int64  // when a message of it came last
 	prev, next *kept
 	trail      *trail // what of it is not on disk yet, in a durable rule; nil: all is
 }
@@ -63,9 +78,10 @@ type operator interface {
 	load(d *decoder) memo
 }
 
-// A joiner is a memo that must be put into its schedule when it was loaded, the opposite of a leaver. Keys come
-// in the order in which they were written last.
+// A joiner is a memo that is put into its schedule when it was loaded, the opposite of a leaver, in the order in
+// which they began.
 type joiner interface {
+	began() int64
 	join(m *memory, k *kept, slot int, now int64)
 }
 
@@ -83,19 +99,6 @@ func newMemory(signature string) *memory {
 	return &memory{signature: signature, keys: map[string]*kept{}}
 }
 
-// slot finds or makes the place of what an operator keeps.
-func (m *memory) slot(signature string, o operator) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range m.slots {
-		if m.slots[i].signature == signature {
-			return i
-		}
-	}
-	m.slots = append(m.slots, memorySlot{signature: signature, operator: o})
-	return len(m.slots) - 1
-}
-
 // find gives what is kept for a key, nil if nothing is.
 func (m *memory) find(id []byte) *kept { return m.keys[string(id)] }
 
@@ -103,17 +106,33 @@ func (m *memory) find(id []byte) *kept { return m.keys[string(id)] }
 func (m *memory) touch(id []byte, limit int) *kept {
 	k := m.keys[string(id)]
 	if k == nil {
-		k = &kept{id: string(id)}
-		m.keys[k.id] = k
-		for len(m.keys) > limit && m.oldest != nil {
-			m.forget(m.oldest)
-			m.evicted.Add(1)
-		}
-	} else if m.newest == k {
-		return k
-	} else {
+		k = m.add(string(id), limit)
+	} else if m.newest != k {
 		m.unlink(k)
+		m.link(k)
 	}
+	k.touched = nanos(m.at)
+	return k
+}
+
+// add makes a key, the newest.
+func (m *memory) add(id string, limit int) *kept {
+	for len(m.keys) >= limit && m.oldest != nil {
+		m.evict(m.oldest)
+	}
+	k := &kept{id: id, touched: nanos(m.at)}
+	m.keys[id] = k
+	m.returned(k)
+	m.bytes += k.size()
+	m.link(k)
+	return k
+}
+
+const perKey = 136 // bytes that a key takes beside its identity and what operators keep
+
+func (k *kept) size() int { return perKey + len(k.id) }
+
+func (m *memory) link(k *kept) {
 	k.prev, k.next = m.newest, nil
 	if m.newest != nil {
 		m.newest.next = k
@@ -121,7 +140,6 @@ func (m *memory) touch(id []byte, limit int) *kept {
 		m.oldest = k
 	}
 	m.newest = k
-	return k
 }
 
 func (m *memory) unlink(k *kept) {
@@ -143,18 +161,43 @@ type leaver interface{ leave(m *memory, slot int) }
 
 // forget drops a key.
 func (m *memory) forget(k *kept) {
-	for slot, p := range k.memos {
-		if p == nil {
-			continue
-		}
-		m.bytes -= p.size()
-		if l, ok := p.(leaver); ok {
-			l.leave(m, slot)
-		}
+	if m.keys[k.id] != k {
+		return
 	}
-	k.memos = nil
+	for slot := range k.memos {
+		m.empty(k, slot)
+	}
+	m.forgotten(k)
+	m.bytes -= k.size()
 	m.unlink(k)
 	delete(m.keys, k.id)
+}
+
+// empty drops what a key has in a slot.
+func (m *memory) empty(k *kept, slot int) {
+	p := k.memo(slot)
+	if p == nil {
+		return
+	}
+	m.bytes -= p.size()
+	if l, ok := p.(leaver); ok {
+		l.leave(m, slot)
+	}
+	k.memos[slot] = nil
+	m.changed(k, slot)
+}
+
+// tidy forgets a key of which nothing is kept any more.
+func (m *memory) tidy(k *kept) {
+	if k == nil {
+		return
+	}
+	for _, p := range k.memos {
+		if p != nil {
+			return
+		}
+	}
+	m.forget(k)
 }
 
 // memo gives what is kept in a slot, nil if nothing is.
@@ -187,8 +230,12 @@ func (m *memory) reckon() (earlier bool) {
 	return due != 0 && (was == 0 || due < was)
 }
 
-// fire fires what is due before now, or also at it, in the order of time; at most as many things as most.
+// fire fires what is due before now, or also at it, in the order of time; at most as many things as most. It is
+// for the newest rule alone: an older one, which a lane still runs, does not know what is due any more.
 func (m *memory) fire(l *lane, r *rule, now int64, inclusive bool, most int) {
+	if r != m.owner.Load() {
+		return
+	}
 	limit := now
 	if !inclusive {
 		limit--
@@ -206,7 +253,9 @@ func (m *memory) fire(l *lane, r *rule, now int64, inclusive bool, most int) {
 		if first == nil {
 			return
 		}
+		m.begin(l, r, nil)
 		first.fire(l, r, now)
+		m.end(l)
 	}
 }
 
@@ -294,6 +343,11 @@ func (v Value) keep() Value {
 			return parsed(text)
 		}
 		return v
+	case Int:
+		if v.text != "" && v.bits != 0 { // of all whole numbers only -0 is not written as Go writes it
+			v.text = ""
+		}
+		fallthrough
 	default:
 		if v.text != "" {
 			v.text = string(append([]byte(nil), v.text...))

@@ -22,23 +22,28 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 		}
 		return nil, sourceErrorf(at, "unknown param %s; the topic has %s", path[0], strings.Join(k.params, ", "))
 	}
-	return members(func(c *scope) (Value, error) { return stringValue(c.params[i]), nil }, path[1:]), nil
+	return members(func(c *scope) (Value, error) {
+		if i >= len(c.params) { // of a key that was never seen
+			return null, nil
+		}
+		return stringValue(c.params[i]), nil
+	}, path[1:]), nil
 }
 
 // standardNames are the top-level names of expressions.
-var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last"}
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent"}
 
 // laterNames are reserved for what rules will know.
-var laterNames = []string{"window", "absent", "lag"}
+var laterNames = []string{"window"}
 
 func isReserved(name string) bool {
-	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || functionNamed(name) != nil ||
+	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || name == "lag" || functionNamed(name) != nil ||
 		geoFunctionNamed(name) || isPredicate(name) || isAggregate(name)
 }
 
 func (k *compiler) unknown(name string, at int) *sourceError {
 	candidates := append(append(slices.Clone(standardNames), k.lets...), k.locals...)
-	if functionNamed(name) != nil {
+	if functionNamed(name) != nil || name == "lag" {
 		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
 	}
 	if hint := strictyaml.Suggest(name, candidates); hint != "" {

@@ -178,6 +178,9 @@ func (c *scope) encode() ([]byte, error) {
 	r := c.rule
 	switch r.shape.kind {
 	case passed:
+		if c.fired {
+			return []byte("null"), nil
+		}
 		if r.split == nil {
 			return c.message.Payload, nil
 		}

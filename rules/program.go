@@ -32,6 +32,13 @@ type Program struct {
 	due    atomic.Int64  // when Tick said that it wants to be called again
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
+
+	store    *Store // nil: nothing is on disk
+	observed bool   // the store knows that this program runs; of Tick
+
+	held        atomic.Int64 // bytes that the rules keep, about
+	memoryLimit int64        // above which who keeps more than reserve forgets
+	reserve     int          // what each rule may keep in any case
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -63,6 +70,9 @@ func (p *Program) Stats() []RuleStats {
 			s.Mode = "shadow"
 		}
 		r.book.read(s)
+		if m := r.memory; m != nil {
+			s.Keys, s.StateBytes, s.Evicted = m.shown.keys.Load(), m.shown.bytes.Load(), m.shown.evicted.Load()
+		}
 	}
 	return stats
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -52,7 +53,9 @@ func (r *rule) remembering(l *lane, do func()) {
 	emit := l.emit
 	l.emit = l.later
 	m.mu.Lock()
+	m.enter(l, r)
 	do()
+	full := m.settle(l)
 	earlier := m.reckon()
 	made := len(l.pending) > 0
 	var ticket uint64
@@ -62,7 +65,10 @@ func (r *rule) remembering(l *lane, do func()) {
 	m.mu.Unlock()
 	l.emit = emit
 	if earlier {
-		r.set.wake(m.due.Load())
+		m.owner.Load().set.wake(m.due.Load())
+	}
+	if full {
+		r.warnFull()
 	}
 	if !made {
 		return
@@ -95,43 +101,88 @@ func (r *rule) remember(l *lane) (verdict, error) {
 		}
 	}
 	c.kept = r.memory.touch(c.id, r.maxKeys)
+	back := r.absent != nil && r.absent.hear(c, r.memory)
+	again := false
 	if r.dedupe != nil {
-		if again, err := r.dedupe.seen(c, r.memory); again || err != nil {
+		if again, err = r.dedupe.seen(c, r.memory); err != nil || again && !back {
 			return suppressed, err
 		}
 	}
-	if err := r.note(c); err != nil {
+	if !again {
+		if err := r.note(c); err != nil {
+			return passes, err
+		}
+	}
+	if r.absent != nil && !back {
+		return taken, nil
+	}
+	return r.finish(c)
+}
+
+// finish makes the result and asks on_change and throttle about it.
+func (r *rule) finish(c *scope) (verdict, error) {
+	if err := r.shapeResult(c); err != nil {
 		return passes, err
 	}
-	return passes, r.shapeResult(c)
+	return r.restrain(c)
+}
+
+// restrain asks on_change and throttle about a result. Those of windows and timers go through it too.
+func (r *rule) restrain(c *scope) (verdict, error) {
+	if r.onChange != nil {
+		if changed, err := r.onChange.changed(c, r.memory); !changed || err != nil {
+			return suppressed, err
+		}
+	}
+	if r.throttle != nil && !r.throttle.newest && !r.throttle.take(c, r.memory) {
+		return suppressed, nil
+	}
+	return passes, nil
 }
 
 // recall copies what expressions may read of what is kept, so that they see it as it was before this message.
 func (r *rule) recall(c *scope) {
-	c.states = c.states[:0]
+	c.states, c.last, c.lags = c.states[:0], c.last[:0], c.lags[:0]
 	for _, s := range r.states {
-		c.states = append(c.states, s.recall(c))
+		c.states = append(c.states, s.recall(c, r.memory))
 	}
 	if r.last != nil {
-		c.last = r.last.recall(c)
+		r.last.recall(c)
+	}
+	for _, call := range r.lagCalls {
+		c.lags = append(c.lags, call.recall(c))
 	}
 }
 
-// note writes what a message leaves behind: it has passed when and dedupe.
+// note writes what a message leaves behind: it has passed when and dedupe. All of it is computed first, since
+// each state sees the old values of all, and an error leaves everything as it was.
 func (r *rule) note(c *scope) error {
-	values := make([]Value, len(r.states))
-	for i, s := range r.states { // all see the old values of all
+	c.noted = c.noted[:0]
+	for _, s := range r.states {
 		v, err := c.run(s.value)
 		if err != nil {
 			return err
 		}
-		values[i] = v
+		c.noted = append(c.noted, v)
+	}
+	for _, l := range r.lags {
+		v, err := c.run(l.value)
+		if err != nil {
+			return err
+		}
+		c.noted = append(c.noted, v)
 	}
 	for i, s := range r.states {
-		s.write(c, r.memory, values[i])
+		s.write(c, r.memory, c.noted[i])
+	}
+	for i, l := range r.lags {
+		l.write(c, r.memory, c.noted[len(r.states)+i])
 	}
 	if r.last != nil {
 		r.last.write(c, r.memory)
+	}
+	if r.absent != nil {
+		r.absent.note(c, r.memory)
 	}
 	return nil
 }
@@ -143,7 +194,7 @@ func (r *rule) result(l *lane, k *kept, prepare func(c *scope) (verdict, error))
 	l.scope, l.aside = l.aside, l.scope // what the message that is handled has computed so far stays
 	defer func() { l.scope, l.aside = l.aside, l.scope }()
 	c := &l.scope
-	c.now = now
+	c.now, c.effect = now, l.aside.effect
 	if c.idBase == "" {
 		c.idBase = r.set.laneID()
 	}
@@ -154,12 +205,13 @@ func (r *rule) result(l *lane, k *kept, prepare func(c *scope) (verdict, error))
 	text, _ := appendScalar(nil, key)
 	m := &engine.Message{Key: string(text), Received: now}
 	m.Receive(nil)
-	c.message, c.params = m, nil
+	c.message, c.params, c.item = m, nil, null
 	c.begin(r)
 	c.kept, c.fired = k, true
 	c.key = lazy{state: known, value: key}
 	r.book.results.Add(1)
 	r.judge(l, func(*rule, *lane) (verdict, error) { return prepare(c) })
+	r.memory.tidy(k)
 	m.Done()
 }
 
@@ -170,13 +222,20 @@ const fireBatch = 256
 func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 	l := p.ticker
 	l.emit, l.scope.now = emit, now
+	if p.store != nil && !p.observed {
+		p.observed = true
+		p.store.observe(p)
+	}
 	for {
 		var next int64
 		for _, r := range p.timed {
-			due := r.memory.due.Load()
+			if r.memory.owner.Load() == nil || !r.stale() && r.memory.owner.Load() != r {
+				r.remembering(l, func() {}) // what counts from the start of the rule counts from now
+			}
+			due := r.due()
 			for due != 0 && due <= nanos(now) {
 				r.remembering(l, func() { r.memory.fire(l, r, nanos(now), true, fireBatch) })
-				due = r.memory.due.Load()
+				due = r.due()
 			}
 			if due != 0 && (next == 0 || due < next) {
 				next = due
@@ -196,11 +255,18 @@ func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 // unchanged says whether no lane has set an earlier deadline while Tick was looking.
 func (p *Program) unchanged(next int64) bool {
 	for _, r := range p.timed {
-		if due := r.memory.due.Load(); due != 0 && (next == 0 || due < next) {
+		if due := r.due(); due != 0 && (next == 0 || due < next) {
 			return false
 		}
 	}
 	return true
+}
+
+// Settle waits until what durable rules keep of the messages that are delivered is on disk, and these are settled.
+func (p *Program) Settle(ctx context.Context) {
+	if p.store != nil {
+		p.store.Settle(ctx)
+	}
 }
 
 // Wakes tells the engine that a lane has set a deadline earlier than the one Tick returned.

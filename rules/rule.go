@@ -32,11 +32,21 @@ type rule struct {
 	first   bool // match: first
 	onError []letterTarget
 
-	keyFirst bool    // when, or a let that it uses, reads what the rule keeps
-	dedupe   *dedupe // and what follows: its operators, nil where it has none
+	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
+	absent   *absence // and what follows: its operators, nil where it has none
+	dedupe   *dedupe
 	states   []*stateRule
 	last     *lastRule
-	memory   *memory // nil: it keeps nothing from one message to the next
+	lags     []*lagRule
+	lagCalls []lagCall
+	onChange *onChange
+	throttle *throttle
+	serial   int           // orders the rules that share a memory: later ones are newer
+	life     time.Duration // for how long anything of a key lasts; 0: for ever
+	sweep    int           // the slot of what forgets keys after that
+	memory   *memory       // nil: it keeps nothing from one message to the next
+	durable  bool          // what it keeps is on disk before a message is settled
+	circles  bool          // what it sends may come back to it
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -185,7 +195,10 @@ func (r *rule) element(l *lane, item Value) {
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
+		r.memory.begin(l, r, c.message)
 		r.judge(l, (*rule).remember)
+		r.memory.end(l)
+		r.memory.tidy(c.kept)
 	})
 }
 
@@ -298,6 +311,8 @@ func (r *rule) deliver(l *lane) {
 		c.count(&r.book.failed)
 	case r.shadow:
 		c.count(&r.book.shadow)
+	case r.throttle != nil && r.throttle.newest:
+		r.hold(l, failed)
 	default:
 		l.send(r, failed)
 	}
@@ -369,6 +384,9 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
+		if c.order != "" {
+			out.Key = c.order
+		}
 		if to.address != nil {
 			out.Address = address
 		}
@@ -386,10 +404,7 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 // send emits what a rule made of one message. A single one is counted by itself, several as a group.
 func (l *lane) send(r *rule, failed bool) {
 	cause := l.scope.message
-	var origin engine.Origin = r
-	if l.scope.fired {
-		origin = (*member)(r)
-	}
+	origin := l.scope.origin(r)
 	if len(l.made) == 1 && !failed {
 		made := l.made[0]
 		made.out.From(cause, origin)

@@ -21,11 +21,18 @@ type scope struct {
 	arena   arena
 
 	// What the rule keeps, as it was before this message. Read under the lock of its memory.
-	id     []byte  // identity of the key
-	kept   *kept   // nil: nothing yet
-	states []Value // by state
-	last   []Value // the fields of the last message that the rule reads; nil: there was none
-	fired  bool    // what is made has no message as its cause, but a window or a timer
+	id       []byte  // identity of the key
+	kept     *kept   // nil: nothing yet
+	states   []Value // by state
+	last     []Value // the fields of the last message that the rule reads; none: there was no message
+	lags     []Value // by call of lag
+	noted    []Value // what the message leaves behind, before it is written
+	compared []Value // by on_change
+	absent   bool    // the key has fallen silent
+	order    string  // what order holds for, where that is not what it is for the message
+	fired    bool    // what is made has no message as its cause, but a window or a timer
+
+	effect *effect // of a durable rule, while its memory is locked
 
 	idBase   string // with which the ids of this lane begin
 	sequence int64
@@ -73,7 +80,8 @@ func (c *scope) begin(r *rule) {
 	}
 	c.locals = c.locals[:r.locals]
 	c.missing = 0
-	c.kept, c.last, c.fired = nil, nil, false
+	c.kept, c.fired, c.absent, c.order = nil, false, false, ""
+	c.states, c.last, c.lags = c.states[:0], c.last[:0], c.lags[:0]
 	c.out.reset()
 }
 
@@ -104,3 +112,11 @@ type failure struct {
 
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
+
+// topic gives the topic of the message. A key that was expected and never seen has none.
+func (c *scope) topic() (Value, error) {
+	if c.fired && c.message.Topic == "" {
+		return null, nil
+	}
+	return stringValue(c.message.Topic), nil
+}

@@ -101,14 +101,14 @@ func (l *Log) put(c *compaction) error {
 
 // renew copies the whole file, here and now: what was written to it cannot be relied on to get to the disk.
 func (l *Log) renew() error {
-	l.abandon()
+	l.Abandon()
 	c := l.compaction(nil)
 	c.run()
 	return l.put(c)
 }
 
-// abandon ends a compaction that is under way, for nothing.
-func (l *Log) abandon() {
+// Abandon ends a compaction that is under way, for nothing.
+func (l *Log) Abandon() {
 	c := l.copying
 	if c == nil {
 		return

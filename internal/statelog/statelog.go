@@ -33,7 +33,7 @@ func digest(text string) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// A Log is the file. Commit, Compact, Finish and Close are called by one goroutine; the others by any.
+// A Log is the file. Commit, Due, Compact, Finish, Abandon and Close are called by one goroutine; the others by any.
 type Log struct {
 	dir  string
 	name string // in dir
@@ -306,7 +306,7 @@ func (l *Log) begin() error {
 
 // Close gives the folder back.
 func (l *Log) Close() error {
-	l.abandon()
+	l.Abandon()
 	l.moving.Lock()
 	defer l.moving.Unlock()
 	l.mu.Lock()
