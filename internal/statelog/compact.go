@@ -257,10 +257,12 @@ func (c *compaction) write(x *index) error {
 	b := &Batch{marker: c.log.marker, buf: c.buf}
 	b.Clock(x.clock)
 	var all []*places
-	for space, keys := range x.keys {
-		if info, ok := x.names[space]; ok {
+	for space, info := range x.names { // also where there are no keys: more may come
+		if c.keep == nil || c.keep(space) {
 			b.Name(space, info)
 		}
+	}
+	for _, keys := range x.keys {
 		for _, k := range keys {
 			if len(k.parts) > 0 {
 				all = append(all, k)

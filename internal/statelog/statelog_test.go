@@ -342,6 +342,7 @@ func TestCompactionForgets(t *testing.T) {
 	fs := newModelFS()
 	l := mustOpen(t, fs)
 	b := l.NewBatch()
+	b.Name(3, Info{"empty", "c"})
 	b.Name(1, Info{"gone", "a"})
 	b.Name(2, Info{"stays", "b"})
 	for i := range 1000 {
@@ -356,13 +357,13 @@ func TestCompactionForgets(t *testing.T) {
 	if err := l.Commit(b); err != nil {
 		t.Fatal(err)
 	}
-	<-l.Compact(func(s Space) bool { return s == 2 })
+	<-l.Compact(func(s Space) bool { return s != 1 })
 	if err := l.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []*Log{l, mustOpen(t, fs)} {
 		got := contents(t, l)
-		if len(got) != 12 || got["2/k/0"] != "999" || l.Clock() != 42 || len(l.Spaces()) != 1 || l.Spaces()[2].Name != "stays" || l.end > 1000 {
+		if len(got) != 12 || got["2/k/0"] != "999" || l.Clock() != 42 || len(l.Spaces()) != 2 || l.Spaces()[2].Name != "stays" || l.end > 1000 {
 			t.Errorf("%d bytes, clock %d, spaces %v: %v", l.end, l.Clock(), l.Spaces(), got)
 		}
 	}

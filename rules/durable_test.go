@@ -1,0 +1,498 @@
+package rules
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/engine"
+	"edge/internal/statelog"
+)
+
+// A machine runs durable rules on a virtual clock, with a folder that outlives it. The store writes when the test
+// says so.
+type machine struct {
+	t     testing.TB
+	text  string
+	dir   string
+	now   time.Time
+	store *Store
+	p     *Program
+	lane  engine.Lane
+	out   []record // emitted and not settled
+	open  []string // payloads of messages that are not settled
+	said  bytes.Buffer
+}
+
+func newMachine(t testing.TB, text string) *machine {
+	m := &machine{t: t, text: text, dir: t.TempDir(), now: time.UnixMilli(1_700_000_000_000)}
+	m.start()
+	t.Cleanup(func() { m.store.file.Close() })
+	return m
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	log := slog.New(slog.NewTextHandler(&m.said, nil))
+	file, err := statelog.Open(m.dir, log)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.store = newStore(file, log)
+	m.p = nil
+	m.load(m.text)
+}
+
+// load reloads, or loads for the first time.
+func (m *machine) load(text string) {
+	m.t.Helper()
+	m.text = text
+	env := testEnv
+	env.Previous, env.Log = m.p, slog.New(slog.NewTextHandler(&m.said, nil))
+	env.Store = func(bool) (*Store, error) { return m.store, nil }
+	env.Now = func() time.Time { return m.now }
+	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, env)
+	if err := errs.Err(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.p, m.lane = p, p.Lane()
+	m.tick(0)
+}
+
+func (m *machine) emit(sink string, out *engine.Message) { m.out = append(m.out, record{sink, out}) }
+
+// tick lets time pass.
+func (m *machine) tick(d time.Duration) {
+	end := m.now.Add(d)
+	for {
+		next := m.p.Tick(m.now, m.emit)
+		if next.IsZero() || next.After(end) {
+			break
+		}
+		m.now = next
+	}
+	m.now = end
+}
+
+func (m *machine) send(topic, payload string) {
+	in := &engine.Message{Topic: topic, Key: topic, Payload: []byte(payload), Received: m.now, Meta: &engine.Meta{Source: "in", QoS: 1}}
+	m.open = append(m.open, payload)
+	in.Receive(func(*engine.Message, engine.Outcome) {
+		m.open = slices.DeleteFunc(m.open, func(p string) bool { return p == payload })
+	})
+	m.lane.Process(m.now, in, m.emit)
+	in.Done()
+}
+
+// deliver settles the i-th output.
+func (m *machine) deliver(i int) string {
+	r := m.out[i]
+	m.out = slices.Delete(m.out, i, i+1)
+	text := r.String()
+	r.Done()
+	return text
+}
+
+func (m *machine) deliverAll() (texts []string) {
+	for len(m.out) > 0 {
+		texts = append(texts, m.deliver(0))
+	}
+	return texts
+}
+
+// crash ends the machine as kill -9 does, and starts it again.
+func (m *machine) crash() {
+	m.t.Helper()
+	m.store.file.Close()
+	m.out, m.open = nil, nil
+	m.start()
+}
+
+// expects settles all outputs and compares them.
+func (m *machine) expects(want ...string) {
+	m.t.Helper()
+	if got := m.deliverAll(); !slices.Equal(got, want) {
+		m.t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	m.store.commit()
+	if len(m.open) > 0 {
+		m.t.Errorf("not settled: %v", m.open)
+	}
+}
+
+const counting = head + `    key: payload.k
+    durable: true
+    dedupe: {by: payload.id, within: 1h}
+    state: {n: {value: '(state.n ?? 0) + 1'}}
+    map: {k: key, id: payload.id, n: '(state.n ?? 0) + 1'}
+    route: [{to: dead}]
+`
+
+func TestDurable(t *testing.T) {
+	m := newMachine(t, counting)
+	m.send(topic, `{"k":"a","id":1}`)
+	m.send(topic, `{"k":"a","id":2}`)
+	if m.store.commit(); len(m.open) != 2 {
+		t.Errorf("settled before its output is: %v are open", m.open)
+	}
+	m.deliver(1)
+	if m.store.commit(); len(m.open) != 2 {
+		t.Errorf("settled before the one that came first: %v are open", m.open)
+	}
+	m.deliver(0)
+	if len(m.open) != 2 {
+		t.Errorf("settled before it is on disk: %v are open", m.open)
+	}
+	if m.store.commit(); len(m.open) != 0 {
+		t.Errorf("not settled: %v", m.open)
+	}
+	m.send(topic, `{"k":"a","id":3}`)
+	m.store.commit()
+	m.crash()
+	m.send(topic, `{"k":"a","id":3}`) // comes again, and is not suppressed by itself
+	m.send(topic, `{"k":"a","id":2}`)
+	m.expects(`dead {"k":"a","id":3,"n":3}`)
+	balance(t, m.p, "r")
+}
+
+// TestDurableRandom: random messages, settlements, commits, compactions and crashes. Whenever the power goes,
+// what was settled is known and what was not comes again; so that in the end every message was delivered, and
+// counted once.
+func TestDurableRandom(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range seeds {
+		durableRun(t, uint64(seed))
+	}
+}
+
+func durableRun(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	m := newMachine(t, counting)
+	sent, delivered := map[string]int{}, map[string]bool{}
+	note := func(text string) { delivered[between(text, `"k":"`, `"`)+"/"+between(text, `"id":`, ",")] = true }
+	id := 0
+	for range 120 {
+		switch n := r.IntN(20); {
+		case n < 9:
+			id++
+			k := string(rune('a' + r.IntN(3)))
+			sent[k]++
+			m.send(topic, fmt.Sprintf(`{"k":%q,"id":%d}`, k, id))
+		case n < 14 && len(m.out) > 0:
+			note(m.deliver(r.IntN(len(m.out))))
+		case n < 18:
+			m.store.commit()
+		case n == 18:
+			again := slices.Clone(m.open)
+			if r.IntN(2) == 0 { // between the disk and the acknowledgement
+				m.store.commit()
+			}
+			m.crash()
+			for _, payload := range again {
+				m.send(topic, payload)
+			}
+		default:
+			m.store.commit()
+			<-m.store.file.Compact(nil)
+			if err := m.store.file.Finish(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, text := range m.deliverAll() {
+		note(text)
+	}
+	if m.store.commit(); len(m.open) > 0 {
+		t.Fatalf("seed %d: not settled: %v", seed, m.open)
+	}
+	m.crash()
+	all := 0
+	for k, n := range sent {
+		all += n
+		m.send(topic, fmt.Sprintf(`{"k":%q,"id":0}`, k))
+		m.expects(fmt.Sprintf(`dead {"k":%q,"id":0,"n":%d}`, k, n+1))
+	}
+	if len(delivered) != all {
+		t.Fatalf("seed %d: %d of %d were delivered", seed, len(delivered), all)
+	}
+	m.store.file.Close()
+}
+
+func between(s, before, after string) string {
+	_, s, _ = strings.Cut(s, before)
+	s, _, _ = strings.Cut(s, after)
+	return s
+}
+
+// TestDurableOperators: what each operator keeps is there after a restart, and times go on.
+func TestDurableOperators(t *testing.T) {
+	at := func(rest string) string { return head + "    key: params.id\n    durable: true\n" + rest }
+	for name, c := range map[string]struct {
+		text string
+		run  func(m *machine)
+	}{
+		"last and lag": {at("    map: {last: last.v, lag: 'lag(payload.v, 2)'}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"v":"a\u0041"}`)
+			m.send(topic, `{"v":1.50}`)
+			m.expects(`dead {"last":null,"lag":null}`, `dead {"last":"a\u0041","lag":null}`)
+			m.crash()
+			m.send(topic, `{"v":1}`)
+			m.expects(`dead {"last":1.50,"lag":"a\u0041"}`)
+		}},
+		"on_change": {at("    on_change: {of: payload.v, deadband: 1, at_least_every: 1m}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"v":5}`)
+			m.expects(`dead {"v":5}`)
+			m.crash()
+			m.send(topic, `{"v":6}`)
+			m.expects()
+			m.now = m.now.Add(time.Minute)
+			m.crash()
+			m.send(topic, `{"v":6}`)
+			m.expects(`dead {"v":6}`)
+		}},
+		"throttle first": {at("    throttle: {rate: 1/m}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"v":5}`)
+			m.expects(`dead {"v":5}`)
+			m.crash()
+			m.now = m.now.Add(59 * seconds)
+			m.send(topic, `{"v":6}`)
+			m.expects()
+			m.now = m.now.Add(seconds)
+			m.send(topic, `{"v":7}`)
+			m.expects(`dead {"v":7}`)
+		}},
+		"throttle last": {at("    throttle: {rate: 1/m, keep: last}\n    route: [{to: [mq, nats], topic: 'o/{{ key }}', subject: 'o.{{ key }}'}]\n"), func(m *machine) {
+			m.send(topic, `{"v":5}`)
+			m.send(topic, `{"v":6}`)
+			m.expects()
+			m.now = m.now.Add(30 * seconds)
+			m.crash()
+			m.tick(29 * seconds)
+			m.expects()
+			m.tick(seconds)
+			m.store.commit()
+			m.crash() // what went out was not settled
+			m.tick(0)
+			m.expects(`mq o/r-1 {"v":6}`, `nats o.r-1 {"v":6}`)
+			m.crash()
+			m.tick(time.Hour)
+			m.expects()
+		}},
+		"absent": {at("    absent: {for: 30s, expect: [never]}\n    map: {id: key, gone: absent, v: last.v, on: topic}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"v":5}`)
+			m.expects()
+			m.now = m.now.Add(time.Hour)
+			m.crash()
+			m.tick(29 * seconds)
+			m.expects()
+			m.tick(seconds)
+			m.store.commit()
+			m.crash() // the result did not arrive
+			m.tick(30 * seconds)
+			m.expects(`dead {"id":"never","gone":true,"v":null,"on":null}`, `dead {"id":"r-1","gone":true,"v":5,"on":"`+topic+`"}`)
+			m.crash()
+			m.tick(time.Hour)
+			m.expects()
+			m.send(topic, `{"v":6}`)
+			m.expects(`dead {"id":"r-1","gone":false,"v":5,"on":"` + topic + `"}`)
+		}},
+		"ttl": {at("    state: {v: {value: payload.v, ttl: 1m}}\n    map: {v: state.v}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"v":5}`)
+			m.expects(`dead {"v":null}`)
+			m.now = m.now.Add(59 * seconds)
+			m.crash()
+			m.send(topic, `{"v":6}`)
+			m.expects(`dead {"v":5}`)
+			m.now = m.now.Add(60 * seconds)
+			m.crash()
+			m.send(topic, `{"v":7}`)
+			m.expects(`dead {"v":null}`)
+		}},
+		"the wall clock was set back": {at("    state: {v: {value: payload.v, ttl: 1m}}\n    map: {v: state.v}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send("hospital/H1/device/r-2/status", `{"v":4}`)
+			m.now = m.now.Add(40 * seconds)
+			m.send(topic, `{"v":5}`)
+			m.expects(`dead {"v":null}`, `dead {"v":null}`)
+			m.now = m.now.Add(-20 * 365 * 24 * time.Hour)
+			m.crash()
+			m.now = m.now.Add(30 * seconds) // 70 s and 30 s old, by what passed
+			m.send("hospital/H1/device/r-2/status", `{"v":6}`)
+			m.send(topic, `{"v":6}`)
+			m.expects(`dead {"v":null}`, `dead {"v":5}`)
+		}},
+		"values": {at("    state: {t: {value: date(payload.t)}, d: {value: duration(payload.d)}, o: {value: payload.o}, f: {value: payload.f / 2}}\n    map: {t: 'state.t', d: state.d, o: state.o, f: state.f}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"t":"2024-01-02T00:30:00.5+01:00","d":"90s","o":{"a" : [1,2.0]},"f":1}`)
+			m.expects(`dead {"t":null,"d":null,"o":null,"f":null}`)
+			m.crash()
+			m.send(topic, `{"t":"2024-01-02T00:00:00Z","d":"1s","o":null,"f":1}`)
+			m.expects(`dead {"t":"2024-01-02T00:30:00.5+01:00","d":"1m30s","o":{"a" : [1,2.0]},"f":0.5}`)
+			m.crash()
+			m.send(topic, `{"t":"2024-01-02T00:00:00Z","d":"1s","o":1,"f":1}`)
+			m.expects(`dead {"t":"2024-01-02T00:00:00Z","d":"1s","o":null,"f":0.5}`)
+		}},
+		"max_keys": {at("    max_keys: 2\n    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {id: params.id, n: state.n}\n    route: [{to: dead}]\n"), func(m *machine) {
+			for _, id := range []string{"a", "b", "a", "c"} {
+				m.send("hospital/H1/device/"+id+"/status", "{}")
+			}
+			m.deliverAll()
+			m.expects()
+			m.crash()
+			for _, id := range []string{"a", "c", "b"} {
+				m.send("hospital/H1/device/"+id+"/status", "{}")
+			}
+			m.expects(`dead {"id":"a","n":2}`, `dead {"id":"c","n":1}`, `dead {"id":"b","n":null}`)
+		}},
+		"a failed map": {at("    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {n: state.n, x: payload.x / 2}\n    on_error: {to: dead2}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"x":"no"}`)
+			m.store.commit()
+			if len(m.open) != 1 || len(m.out) != 1 || m.out[0].sink != "dead2" {
+				m.t.Errorf("open %v, out %v", m.open, m.out)
+			}
+			m.crash()
+			m.send(topic, `{"x":"no"}`)
+			m.deliverAll()
+			m.expects()
+			m.crash()
+			m.send(topic, `{"x":2}`)
+			m.expects(`dead {"n":1,"x":1}`)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, c.text)
+			m.t = t
+			c.run(m)
+			balance(t, m.p, "r")
+		})
+	}
+}
+
+// TestDurableReload: a rule becomes durable with what it has, and stops being so.
+func TestDurableReload(t *testing.T) {
+	volatile := strings.Replace(counting, "    durable: true\n", "", 1)
+	m := newMachine(t, volatile)
+	m.send(topic, `{"k":"a","id":1}`)
+	m.send(topic, `{"k":"b","id":1}`)
+	m.expects(`dead {"k":"a","id":1,"n":1}`, `dead {"k":"b","id":1,"n":1}`)
+	m.load(counting)
+	m.store.commit()
+	m.crash()
+	m.send(topic, `{"k":"a","id":2}`)
+	m.send(topic, `{"k":"b","id":1}`)
+	m.expects(`dead {"k":"a","id":2,"n":2}`)
+	m.send(topic, `{"k":"a","id":3}`)
+	m.load(volatile) // with a message that is held
+	m.expects(`dead {"k":"a","id":3,"n":3}`)
+	m.send(topic, `{"k":"a","id":4}`)
+	m.load(counting)
+	m.expects(`dead {"k":"a","id":4,"n":4}`)
+	m.crash()
+	m.send(topic, `{"k":"a","id":5}`)
+	m.expects(`dead {"k":"a","id":5,"n":5}`)
+	m.load(volatile)
+	m.store.commit()
+	m.crash()
+	m.load(counting)
+	m.send(topic, `{"k":"a","id":6}`)
+	m.expects(`dead {"k":"a","id":6,"n":1}`)
+}
+
+// TestDurableGone: the state of a rule that is gone stays until the file is compacted.
+func TestDurableGone(t *testing.T) {
+	other := strings.Replace(counting, "  r:\n", "  other:\n", 1)
+	if other == counting {
+		t.Fatal("the rule has another name")
+	}
+	m := newMachine(t, counting)
+	m.send(topic, `{"k":"a","id":1}`)
+	m.expects(`dead {"k":"a","id":1,"n":1}`)
+	m.load(other)
+	if !strings.Contains(m.said.String(), "stays on disk") {
+		t.Errorf("said %s", m.said.String())
+	}
+	m.crash()
+	m.load(counting)
+	m.send(topic, `{"k":"a","id":2}`)
+	m.expects(`dead {"k":"a","id":2,"n":2}`)
+	m.load(other)
+	m.store.commit()
+	m.store.compact()
+	<-m.store.compacted
+	m.store.finishCompaction()
+	m.crash()
+	m.load(counting)
+	m.send(topic, `{"k":"a","id":3}`)
+	m.expects(`dead {"k":"a","id":3,"n":1}`)
+}
+
+// TestDurableOtherOperators: what a changed rule has no use for is dropped, the rest is kept.
+func TestDurableOtherOperators(t *testing.T) {
+	m := newMachine(t, counting)
+	m.send(topic, `{"k":"a","id":1}`)
+	m.expects(`dead {"k":"a","id":1,"n":1}`)
+	m.text = strings.Replace(counting, "by: payload.id", "by: payload.other", 1)
+	m.crash()
+	if !strings.Contains(m.said.String(), "does not have any more is dropped") {
+		t.Errorf("said %s", m.said.String())
+	}
+	m.store.commit()
+	m.text = counting
+	m.crash()
+	m.send(topic, `{"k":"a","id":1}`)
+	m.expects(`dead {"k":"a","id":1,"n":2}`)
+}
+
+// TestDurableDamage: whatever is in the file, the rule starts.
+func TestDurableDamage(t *testing.T) {
+	m := newMachine(t, counting)
+	for i := range 3 {
+		m.send(topic, fmt.Sprintf(`{"k":"a","id":%d}`, i))
+		m.deliverAll()
+		m.store.commit()
+	}
+	whole, err := os.ReadFile(filepath.Join(m.dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(whole); at += 3 {
+		data := slices.Clone(whole)
+		data[at] ^= 0x10
+		if err := os.WriteFile(filepath.Join(m.dir, "log"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.crash()
+		m.send(topic, `{"k":"a","id":"x"}`)
+		m.deliverAll()
+		m.expects()
+	}
+}
+
+func TestDurableLoad(t *testing.T) {
+	env := testEnv
+	env.Stateless = true
+	_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(counting)}}, env)
+	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "rules/a.yaml:6:14: rule \"r\": durable wants a place for the state: add `state: {dir: /var/lib/edge}` to edge.yaml") {
+		t.Errorf("got %v", err)
+	}
+	_, errs = Load([]File{{Name: "rules/a.yaml", Data: []byte(head + "    durable: true\n    route: [{to: dead}]\n")}}, testEnv)
+	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "durable: the rule keeps nothing that could be lost") {
+		t.Errorf("got %v", err)
+	}
+	env = testEnv
+	env.Store = func(bool) (*Store, error) { return nil, errors.New("/s is in use by another edge") }
+	_, errs = Load([]File{{Name: "rules/a.yaml", Data: []byte(counting)}}, env)
+	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
+		t.Errorf("got %v", err)
+	}
+	load(t, counting) // lint needs no place
+}
