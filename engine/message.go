@@ -24,6 +24,9 @@ type Message struct {
 	Payload []byte // immutable; valid until this message and all made from it are done
 	Headers []Header
 
+	// Order numbers the messages of a source, by its name, in the order of arrival and without a gap, from 1 on.
+	// It goes on when another source takes the name over. 0: it came in by no source.
+	Order    uint64
 	Received time.Time
 	Meta     *Meta // what the protocol said about it; nil for a message that a rule made
 

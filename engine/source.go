@@ -33,6 +33,8 @@ func (g *gate) enter(m *Message, p *port) bool {
 	}
 	u.Messages++
 	u.Bytes += size
+	*p.order++
+	m.Order = *p.order
 	u.MaxMessages = max(u.MaxMessages, u.Messages)
 	u.MaxBytes = max(u.MaxBytes, u.Bytes)
 	p.unsettled.Add(1)
@@ -72,6 +74,7 @@ type port struct {
 	name   string
 	source Source
 	take   func(*Message) bool
+	order  *uint64 // of the message that came last under this name; guarded by the gate
 
 	ctx     context.Context // of Run
 	cancel  context.CancelFunc
@@ -103,6 +106,12 @@ func (e *Engine) newPort(name string, source Source) *port {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.unsettled.Store(1)
 	p.take = p.receive
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.order = e.orders[name]; p.order == nil {
+		p.order = new(uint64)
+		e.orders[name] = p.order
+	}
 	return p
 }
 

@@ -41,8 +41,9 @@ type Engine struct {
 
 	mu      sync.Mutex // guards what follows; never held while anything is called
 	ports   map[string]*port
-	leaving []*port  // removed by a swap and not closed yet
-	retired []*queue // likewise
+	leaving []*port            // removed by a swap and not closed yet
+	retired []*queue           // likewise
+	orders  map[string]*uint64 // by name of a source: the Order given out last; what it points to is guarded by the gate
 
 	panics            atomic.Uint64
 	panicLog, lostLog minutely
@@ -68,7 +69,7 @@ func New(l Limits, log *slog.Logger) *Engine {
 	if l.Lanes <= 0 {
 		l.Lanes = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{limits: l, log: log, seed: maphash.MakeSeed(), ports: map[string]*port{},
+	e := &Engine{limits: l, log: log, seed: maphash.MakeSeed(), ports: map[string]*port{}, orders: map[string]*uint64{},
 		rearm: make(chan struct{}, 1), empty: make(chan struct{}, 1),
 		noTick: make(chan struct{}), ticked: make(chan struct{}), laned: make(chan struct{}), closing: make(chan struct{})}
 	e.clock.start = time.Now()

@@ -16,6 +16,7 @@ type book struct {
 
 	results atomic.Int64 // of windows and timers, which no message brings
 	missing atomic.Int64 // comparisons of what was missing
+	leftOut atomic.Int64 // values that collect had no room for, of the windows that have closed
 
 	mu     sync.Mutex
 	errors map[Class]int64
@@ -73,6 +74,7 @@ type RuleStats struct {
 	InFlight   int64            `json:"in_flight"`
 	Results    int64            `json:"results"`
 	Missing    int64            `json:"missing"`
+	LeftOut    int64            `json:"left_out"`
 	Errors     map[string]int64 `json:"errors,omitempty"` // by class
 
 	Keys       int64 `json:"keys,omitempty"`        // of which the rule keeps something
@@ -85,6 +87,7 @@ func (b *book) read(s *RuleStats) {
 	s.Delivered, s.Filtered, s.Error = b.delivered.Load(), b.filtered.Load(), b.failed.Load()
 	s.Dropped, s.Shadow, s.Missing = b.dropped.Load(), b.shadow.Load(), b.missing.Load()
 	s.Suppressed, s.Late, s.Kept, s.Results = b.suppressed.Load(), b.late.Load(), b.kept.Load(), b.results.Load()
+	s.LeftOut = b.leftOut.Load()
 	s.In = b.in.Load()
 	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	b.mu.Lock()

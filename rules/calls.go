@@ -36,6 +36,9 @@ func (k *compiler) builtin(n *ast.BuiltinNode) (evaluator, *sourceError) {
 
 // function compiles a call of a function by its name.
 func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluator, *sourceError) {
+	if k.gathering != nil && k.gathers(name, len(arguments)) {
+		return k.gather(name, arguments, at)
+	}
 	if name == "lag" {
 		return k.lag(arguments, at)
 	}
@@ -54,7 +57,7 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	}
 	f := functionNamed(name)
 	if f == nil {
-		if name == "last" || slices.Contains(laterNames, name) {
+		if name == "last" {
 			return nil, sourceErrorf(at, "%s is not known here", name)
 		}
 		if hint := strictyaml.Suggest(name, functionNames()); hint != "" {

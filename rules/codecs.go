@@ -1,12 +1,39 @@
 package rules
 
 import (
+	"encoding/binary"
+	"math"
 	"time"
 
 	"edge/engine"
 )
 
-// The forms on disk of what operators keep.
+// The forms on disk of what operators keep. What is there may have been written by an older edge: what is written
+// under one signature of a slot never changes its form.
+
+// appendTime writes a time of the engine's clock, for decoder.time or decoder.later.
+func appendTime(dst []byte, ns int64) []byte { return binary.AppendVarint(dst, ns) }
+
+// time reads a time on the engine's clock that has passed. After a restart that clock is a new one, made of the
+// wall clock. Where that was set back, ages are what they were when they were written: else a ttl would last until
+// the old time is reached again. Nothing of that lies in the future.
+func (d *decoder) time() int64 { return min(d.later(), d.now) }
+
+// later reads a time on the engine's clock that may be one to come.
+func (d *decoder) later() int64 { return d.varint() + d.shift }
+
+// any reads any number.
+func (d *decoder) any() uint64 { return d.uvarint(math.MaxUint64) }
+
+func (d *decoder) varint() int64 {
+	i, n := binary.Varint(d.src)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.src = d.src[n:]
+	return i
+}
 
 func (s *sightings) append(dst []byte) []byte {
 	s.fresh, s.written = 0, 0
@@ -14,7 +41,7 @@ func (s *sightings) append(dst []byte) []byte {
 }
 
 func appendSightings(dst []byte, list []sighting) []byte {
-	dst = appendUvarint(dst, uint64(len(list)))
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for _, one := range list {
 		dst = appendText(appendTime(dst, one.at), one.id)
 	}
@@ -36,9 +63,9 @@ func (s *sightings) appendGrowth(dst []byte) ([]byte, bool) {
 }
 
 func (s *sightings) grow(d *decoder) {
-	for range d.count() {
+	for range d.count(1) {
 		one := sighting{at: d.time(), id: d.text()}
-		if _, known := s.first[one.id]; !known && !d.failed {
+		if _, known := s.first[one.id]; !known && d.err == nil {
 			s.add(one)
 		}
 	}
@@ -51,7 +78,7 @@ func (*dedupe) load(d *decoder) memo {
 }
 
 func (s *stateValue) append(dst []byte) []byte {
-	return appendValue(appendTime(dst, s.written), s.value)
+	return appendKept(appendTime(dst, s.written), s.value)
 }
 
 func (s *stateRule) load(d *decoder) memo {
@@ -63,15 +90,15 @@ func (s *stateRule) load(d *decoder) memo {
 }
 
 func appendValues(dst []byte, values []Value) []byte {
-	dst = appendUvarint(dst, uint64(len(values)))
+	dst = binary.AppendUvarint(dst, uint64(len(values)))
 	for _, v := range values {
-		dst = appendValue(dst, v)
+		dst = appendKept(dst, v)
 	}
 	return dst
 }
 
 func (d *decoder) values() []Value {
-	values := make([]Value, d.count())
+	values := make([]Value, d.count(1))
 	for i := range values {
 		values[i] = d.value()
 	}
@@ -82,15 +109,17 @@ func (l *lastMessage) append(dst []byte) []byte { return appendValues(dst, l.val
 
 func (l *lastRule) load(d *decoder) memo {
 	m := &lastMessage{d.values()}
-	d.failed = d.failed || len(m.values) != len(l.fields)
+	if len(m.values) != len(l.fields) {
+		d.fail()
+	}
 	return m
 }
 
 // append writes the values in the order in which they came.
 func (l *lagged) append(dst []byte) []byte {
-	dst = appendUvarint(dst, uint64(len(l.values)))
+	dst = binary.AppendUvarint(dst, uint64(len(l.values)))
 	for n := len(l.values); n > 0; n-- {
-		dst = appendValue(dst, l.at(n))
+		dst = appendKept(dst, l.at(n))
 	}
 	return dst
 }
@@ -108,7 +137,9 @@ func (p *passage) append(dst []byte) []byte { return appendValues(appendTime(dst
 
 func (*onChange) load(d *decoder) memo { return &passage{at: d.time(), values: d.values()} }
 
-func (b *bucket) append(dst []byte) []byte { return appendVarint(appendTime(dst, b.at), b.credit) }
+func (b *bucket) append(dst []byte) []byte {
+	return binary.AppendVarint(appendTime(dst, b.at), b.credit)
+}
 
 func (w *watch) append(dst []byte) []byte {
 	dst = appendText(appendTime(dst, w.since), w.topic)
@@ -152,7 +183,7 @@ func (h *held) append(dst []byte) []byte {
 	dst = appendTime(dst, h.received.UnixNano())
 	dst = appendMetaBinary(dst, h.meta)
 	dst = appendText(dst, textOf(h.original))
-	dst = appendUvarint(dst, uint64(len(h.drafts)))
+	dst = binary.AppendUvarint(dst, uint64(len(h.drafts)))
 	for i := range h.drafts {
 		o := &h.drafts[i]
 		dst = appendText(appendText(appendText(dst, o.sink), o.address), o.id)
@@ -167,7 +198,7 @@ func (h *held) append(dst []byte) []byte {
 }
 
 func appendHeaders(dst []byte, headers []engine.Header) []byte {
-	dst = appendUvarint(dst, uint64(len(headers)))
+	dst = binary.AppendUvarint(dst, uint64(len(headers)))
 	for _, h := range headers {
 		dst = appendText(appendText(dst, h.Name), h.Value)
 	}
@@ -176,7 +207,7 @@ func appendHeaders(dst []byte, headers []engine.Header) []byte {
 
 func (d *decoder) headers() []engine.Header {
 	var headers []engine.Header
-	for range d.count() {
+	for range d.count(1) {
 		headers = append(headers, engine.Header{Name: d.text(), Value: d.text()})
 	}
 	return headers
@@ -216,7 +247,7 @@ func (t *throttle) load(d *decoder) memo {
 	if original := d.text(); original != "" {
 		h.original = []byte(original)
 	}
-	for i := range d.count() {
+	for i := range d.count(1) {
 		o := heldDraft{sink: d.text(), address: d.text(), id: d.text(), headers: d.headers()}
 		if d.byte() == 1 && i > 0 {
 			o.payload = h.drafts[i-1].payload

@@ -34,6 +34,7 @@ const (
 type names struct {
 	payload, item, out, key bool
 	kept                    bool // state, last and lag
+	window                  bool // what a window brings: no names of one message
 	lets                    int  // how many of the rule's lets
 }
 
@@ -56,7 +57,8 @@ type compiler struct {
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
-	keeps       *keeps // what the expressions of the rule read of what it keeps
+	keeps       *keeps     // what the expressions of the rule read of what it keeps
+	gathering   *gathering // what a field of aggregate: is being compiled into
 }
 
 // compile compiles the text of one expression.
@@ -262,7 +264,12 @@ func pathOf(node ast.Node) (*ast.IdentifierNode, []string) {
 
 // root compiles a reference that begins with one of the names that every rule knows.
 func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceError) {
+	if err := k.ofMessage(name, at); err != nil {
+		return nil, err
+	}
 	switch name {
+	case "window":
+		return k.windowField(path, at)
 	case "payload":
 		if !k.names.payload {
 			return nil, sourceErrorf(at, "payload cannot be read here")

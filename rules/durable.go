@@ -79,7 +79,7 @@ func (m *memory) keepOnDisk(r *rule) {
 }
 
 func (m *memory) attach(store *Store, r *rule) {
-	j := &journal{store: store, memory: m, space: r.space(), orphans: map[string]*trail{}}
+	j := &journal{store: store, memory: m, space: r.space()}
 	store.moving.Lock()
 	_, known := store.file.Spaces()[j.space]
 	store.mu.Lock()
@@ -96,15 +96,20 @@ func (m *memory) attach(store *Store, r *rule) {
 		return
 	}
 	for k := m.oldest; k != nil; k = k.next { // all that is there is to be written
-		s := j.step(k)
-		s.gone = true // and nothing of it is on disk
-		for slot, p := range k.memos {
-			if p != nil {
-				s.changed.add(slot)
+		k.change = j.add(k.id, k)
+		k.change.gone = true // nothing of it is on disk
+		for slot := range k.slots() {
+			if k.memo(slot) != nil {
+				k.change.slots.add(slot)
 			}
 		}
 	}
-	store.rouse()
+	for slot := range m.slots {
+		if _, ok := m.slots[slot].schedule.(commoner); ok {
+			m.changedCommon(slot)
+		}
+	}
+	store.list(j)
 }
 
 // detach lets go of what is held: the rule does not want it on disk any more.
@@ -112,22 +117,15 @@ func (m *memory) detach(r *rule) {
 	j := m.journal
 	m.journal = nil
 	var causes []*engine.Message
-	free := func(t *trail) {
-		for s := t.first; s != nil; s = s.next {
-			causes = append(causes, s.causes...)
-		}
-		t.first, t.last = nil, nil
-	}
-	for k := m.oldest; k != nil; k = k.next {
-		if k.trail != nil {
-			free(k.trail)
-			k.trail = nil
+	for _, g := range j.queue {
+		causes = append(causes, g.causes...)
+		for _, c := range g.changes {
+			if c.kept != nil {
+				c.kept.change = nil
+			}
 		}
 	}
-	for _, t := range j.orphans {
-		free(t)
-	}
-	clear(j.orphans)
+	j.queue, j.tail = nil, nil
 	j.store.mu.Lock()
 	if j.store.used[j.space] == j {
 		delete(j.store.used, j.space)
@@ -153,8 +151,8 @@ func (m *memory) join() {
 	}
 	var all []one
 	for k := m.oldest; k != nil; k = k.next {
-		for slot, p := range k.memos {
-			if j, ok := p.(joiner); ok {
+		for slot := range k.slots() {
+			if j, ok := k.memo(slot).(joiner); ok {
 				all = append(all, one{k, slot, j})
 			}
 		}
@@ -178,7 +176,7 @@ func (s *Store) observe(p *Program) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for space, j := range s.used {
-		if !durable[space] && j.pending.Load() == 0 {
+		if !durable[space] && j.waiting.Load() == 0 {
 			delete(s.used, space) // rules that still run on it have it themselves
 		}
 	}
@@ -260,6 +258,10 @@ func (x *restoration) read(rec *statelog.Record, now, shift int64) {
 	if rec.Kind != statelog.Change && rec.Kind != statelog.Anew {
 		return
 	}
+	if len(rec.Key) == 0 {
+		x.common(rec, now, shift)
+		return
+	}
 	if !validIdentity(rec.Key) {
 		x.wrong++
 		return
@@ -277,6 +279,26 @@ func (x *restoration) read(rec *statelog.Record, now, shift int64) {
 		if p, rest, ok = statelog.NextPart(rest); ok {
 			x.part(k, p, &decoder{src: p.Bytes, now: now, shift: shift})
 		}
+	}
+}
+
+// common reads what schedules kept for all keys.
+func (x *restoration) common(rec *statelog.Record, now, shift int64) {
+	for rest, ok := rec.Parts, true; ok; {
+		var p statelog.Part
+		if p, rest, ok = statelog.NextPart(rest); !ok {
+			return
+		}
+		if slot, known := x.slots[p.Slot]; known {
+			if of, is := x.rule.memory.slots[slot].schedule.(commoner); is {
+				d := &decoder{src: p.Bytes, now: now, shift: shift}
+				if of.loadCommon(d); d.err != nil {
+					x.wrong++
+				}
+				continue
+			}
+		}
+		x.unknown++
 	}
 }
 
@@ -302,16 +324,16 @@ func (x *restoration) part(k *kept, p statelog.Part, d *decoder) {
 	} else {
 		if old != nil {
 			m.bytes -= old.size()
-			k.memos[slot] = nil
+			k.set(slot, nil)
 		}
 		if p.Form == statelog.Whole {
-			if now := m.slots[slot].operator.load(d); now != nil && !d.failed {
+			if now := m.slots[slot].operator.load(d); now != nil && d.err == nil {
 				k.set(slot, now)
 				m.bytes += now.size()
 			}
 		}
 	}
-	if d.failed {
+	if d.err != nil {
 		x.wrong++
 	}
 }

@@ -128,7 +128,7 @@ func (m *machine) expects(want ...string) {
 	}
 }
 
-const counting = head + `    key: payload.k
+const tallying = head + `    key: payload.k
     durable: true
     dedupe: {by: payload.id, within: 1h}
     state: {n: {value: '(state.n ?? 0) + 1'}}
@@ -137,7 +137,7 @@ const counting = head + `    key: payload.k
 `
 
 func TestDurable(t *testing.T) {
-	m := newMachine(t, counting)
+	m := newMachine(t, tallying)
 	m.send(topic, `{"k":"a","id":1}`)
 	m.send(topic, `{"k":"a","id":2}`)
 	if m.store.commit(); len(m.open) != 2 {
@@ -178,7 +178,7 @@ func TestDurableRandom(t *testing.T) {
 
 func durableRun(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	m := newMachine(t, counting)
+	m := newMachine(t, tallying)
 	sent, delivered := map[string]int{}, map[string]bool{}
 	note := func(text string) { delivered[between(text, `"k":"`, `"`)+"/"+between(text, `"id":`, ",")] = true }
 	id := 0
@@ -379,12 +379,12 @@ func TestDurableOperators(t *testing.T) {
 
 // TestDurableReload: a rule becomes durable with what it has, and stops being so.
 func TestDurableReload(t *testing.T) {
-	volatile := strings.Replace(counting, "    durable: true\n", "", 1)
+	volatile := strings.Replace(tallying, "    durable: true\n", "", 1)
 	m := newMachine(t, volatile)
 	m.send(topic, `{"k":"a","id":1}`)
 	m.send(topic, `{"k":"b","id":1}`)
 	m.expects(`dead {"k":"a","id":1,"n":1}`, `dead {"k":"b","id":1,"n":1}`)
-	m.load(counting)
+	m.load(tallying)
 	m.store.commit()
 	m.crash()
 	m.send(topic, `{"k":"a","id":2}`)
@@ -394,7 +394,7 @@ func TestDurableReload(t *testing.T) {
 	m.load(volatile) // with a message that is held
 	m.expects(`dead {"k":"a","id":3,"n":3}`)
 	m.send(topic, `{"k":"a","id":4}`)
-	m.load(counting)
+	m.load(tallying)
 	m.expects(`dead {"k":"a","id":4,"n":4}`)
 	m.crash()
 	m.send(topic, `{"k":"a","id":5}`)
@@ -402,18 +402,18 @@ func TestDurableReload(t *testing.T) {
 	m.load(volatile)
 	m.store.commit()
 	m.crash()
-	m.load(counting)
+	m.load(tallying)
 	m.send(topic, `{"k":"a","id":6}`)
 	m.expects(`dead {"k":"a","id":6,"n":1}`)
 }
 
 // TestDurableGone: the state of a rule that is gone stays until the file is compacted.
 func TestDurableGone(t *testing.T) {
-	other := strings.Replace(counting, "  r:\n", "  other:\n", 1)
-	if other == counting {
+	other := strings.Replace(tallying, "  r:\n", "  other:\n", 1)
+	if other == tallying {
 		t.Fatal("the rule has another name")
 	}
-	m := newMachine(t, counting)
+	m := newMachine(t, tallying)
 	m.send(topic, `{"k":"a","id":1}`)
 	m.expects(`dead {"k":"a","id":1,"n":1}`)
 	m.load(other)
@@ -421,7 +421,7 @@ func TestDurableGone(t *testing.T) {
 		t.Errorf("said %s", m.said.String())
 	}
 	m.crash()
-	m.load(counting)
+	m.load(tallying)
 	m.send(topic, `{"k":"a","id":2}`)
 	m.expects(`dead {"k":"a","id":2,"n":2}`)
 	m.load(other)
@@ -430,23 +430,23 @@ func TestDurableGone(t *testing.T) {
 	<-m.store.compacted
 	m.store.finishCompaction()
 	m.crash()
-	m.load(counting)
+	m.load(tallying)
 	m.send(topic, `{"k":"a","id":3}`)
 	m.expects(`dead {"k":"a","id":3,"n":1}`)
 }
 
 // TestDurableOtherOperators: what a changed rule has no use for is dropped, the rest is kept.
 func TestDurableOtherOperators(t *testing.T) {
-	m := newMachine(t, counting)
+	m := newMachine(t, tallying)
 	m.send(topic, `{"k":"a","id":1}`)
 	m.expects(`dead {"k":"a","id":1,"n":1}`)
-	m.text = strings.Replace(counting, "by: payload.id", "by: payload.other", 1)
+	m.text = strings.Replace(tallying, "by: payload.id", "by: payload.other", 1)
 	m.crash()
 	if !strings.Contains(m.said.String(), "does not have any more is dropped") {
 		t.Errorf("said %s", m.said.String())
 	}
 	m.store.commit()
-	m.text = counting
+	m.text = tallying
 	m.crash()
 	m.send(topic, `{"k":"a","id":1}`)
 	m.expects(`dead {"k":"a","id":1,"n":2}`)
@@ -454,7 +454,7 @@ func TestDurableOtherOperators(t *testing.T) {
 
 // TestDurableDamage: whatever is in the file, the rule starts.
 func TestDurableDamage(t *testing.T) {
-	m := newMachine(t, counting)
+	m := newMachine(t, tallying)
 	for i := range 3 {
 		m.send(topic, fmt.Sprintf(`{"k":"a","id":%d}`, i))
 		m.deliverAll()
@@ -480,7 +480,7 @@ func TestDurableDamage(t *testing.T) {
 func TestDurableLoad(t *testing.T) {
 	env := testEnv
 	env.Stateless = true
-	_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(counting)}}, env)
+	_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(tallying)}}, env)
 	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "rules/a.yaml:6:14: rule \"r\": durable wants a place for the state: add `state: {dir: /var/lib/edge}` to edge.yaml") {
 		t.Errorf("got %v", err)
 	}
@@ -490,9 +490,9 @@ func TestDurableLoad(t *testing.T) {
 	}
 	env = testEnv
 	env.Store = func(bool) (*Store, error) { return nil, errors.New("/s is in use by another edge") }
-	_, errs = Load([]File{{Name: "rules/a.yaml", Data: []byte(counting)}}, env)
+	_, errs = Load([]File{{Name: "rules/a.yaml", Data: []byte(tallying)}}, env)
 	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
 		t.Errorf("got %v", err)
 	}
-	load(t, counting) // lint needs no place
+	load(t, tallying) // lint needs no place
 }

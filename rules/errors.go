@@ -21,6 +21,8 @@ const (
 	NullKey        Class = "null_key"
 	NullAddress    Class = "null_address"
 	BadAddress     Class = "bad_address"
+	BadTimestamp   Class = "bad_timestamp"
+	Late           Class = "late"
 	LimitReached   Class = "limit"
 	Panic          Class = "panic"
 	Rejected       Class = "rejected"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
@@ -61,6 +62,9 @@ func parse(source string) (*tree, *sourceError) {
 	}
 	config := conf.CreateNew()
 	config.MaxNodes = maxNodes
+	if countsMessages(tokens) {
+		config.Functions["count"] = &builtin.Function{Name: "count"}
+	}
 	parsed, err := parser.ParseWithConfig(stripped, config)
 	if err != nil {
 		return nil, parserError(err)
@@ -139,6 +143,17 @@ func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, 
 		return nil, source, nil
 	}
 	return found, string(runes), nil
+}
+
+// countsMessages says whether count() stands in an expression: the parser knows a count of a list only, with a
+// condition, and must be told of another.
+func countsMessages(tokens []lexer.Token) bool {
+	for i := 2; i < len(tokens); i++ {
+		if tokens[i-2].Is(lexer.Identifier, "count") && tokens[i-1].Is(lexer.Bracket, "(") && tokens[i].Is(lexer.Bracket, ")") {
+			return true
+		}
+	}
+	return false
 }
 
 // deep says where an expression is nested too deeply.

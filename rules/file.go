@@ -31,6 +31,9 @@ type ruleSpec struct {
 	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
+	Window      *windowSpec                      `yaml:"window"`
+	Having      *strictyaml.Text                 `yaml:"having"`
+	Aggregate   *block                           `yaml:"aggregate"`
 	Map         *block                           `yaml:"map"`
 	Set         *block                           `yaml:"set"`
 	Remove      strictyaml.List[strictyaml.Text] `yaml:"remove"`
@@ -61,6 +64,9 @@ func (r *ruleSpec) readable() {
 	}
 	if r.OnError != nil {
 		readable(&r.OnError.To)
+	}
+	if w := r.Window; w != nil && w.OnLate != nil {
+		readable(&w.OnLate.To)
 	}
 	for _, t := range [...]**strictyaml.Text{&r.Mode, &r.Topic, &r.Match} {
 		if *t != nil && (*t).Node == nil {

@@ -43,6 +43,8 @@ type Env struct {
 	Store     func(needed bool) (*Store, error)
 	Stateless bool             // edge.yaml is known and has no state.dir
 	Now       func() time.Time // the engine's clock; time.Now where nil
+	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
+	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
 }
@@ -91,7 +93,7 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
-	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
+	p := &Program{payload: env.Payload, depth: env.Depth, logger: env.Log, wall: env.Wall, frontiers: map[string]*frontier{}, sources: map[string]*trie{}, defaults: map[string][]*pattern{}, wakes: make(chan struct{}, 1)}
 	if p.payload == 0 {
 		p.payload = defaultPayload
 	}
@@ -223,6 +225,9 @@ func (s *setCompiler) finish() {
 			if p.sources[source] == nil {
 				p.sources[source] = &trie{}
 			}
+			if p.frontiers[source] == nil {
+				p.frontiers[source] = s.frontier(source)
+			}
 			for _, pattern := range r.patternsOf(source) {
 				p.sources[source].add(pattern.levels, i)
 			}
@@ -234,4 +239,15 @@ func (s *setCompiler) finish() {
 		now = s.env.Now
 	}
 	p.restore(fresh, nanos(now()))
+}
+
+// frontier gives that of the set before, which goes on, or a new one.
+func (s *setCompiler) frontier(source string) *frontier {
+	if s.env.Previous == nil {
+		return newFrontier(true)
+	}
+	if f := s.env.Previous.frontiers[source]; f != nil {
+		return f
+	}
+	return newFrontier(false)
 }

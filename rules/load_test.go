@@ -42,7 +42,6 @@ func TestLoadErrors(t *testing.T) {
 		{rule + out + "tests:\n  - {name: x, input: [{topic: a}], expect: [{sink: ded}]}\n", "test \"x\": no sink \"ded\", did you mean \"dead\"?"},
 		{rule + out + "tests:\n  - {name: x, input: [{payload: a}], expect: []}\n", "an input needs a topic"},
 		{rule + "    key: let_that\n    let: {let_that: key}\n" + out, "key: the let let_that reads key"},
-		{rule + "    window: {type: tumbling, size: 1m}\n" + out, "unknown key \"window\""},
 	} {
 		_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(test.text)}}, testEnv)
 		if err := errs.Err(); err == nil || !strings.Contains(err.Error(), test.want) {

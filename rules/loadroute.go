@@ -184,17 +184,18 @@ func (b *builder) suffixes() {
 	}
 }
 
-// onError compiles where errors of the rule go. The address may use the topic and what is in it: the payload
-// may be what is wrong.
-func (b *builder) onError(spec *onErrorSpec) {
+// letters compiles where dead letters go, of on_error or on_late. The address may use the topic and what is in
+// it: the payload may be what is wrong.
+func (b *builder) letters(spec *onErrorSpec, where string) (list []letterTarget) {
 	if spec == nil {
-		return
+		return nil
 	}
 	addresses := addressSpecs{"topic": spec.Topic, "subject": spec.Subject, "path": spec.Path}
-	templates := b.addresses(addresses, "on_error", names{})
+	templates := b.addresses(addresses, where, names{})
 	for _, to := range spec.To {
-		t := b.target(to, addresses, templates, "on_error")
-		b.rule.onError = append(b.rule.onError, letterTarget{sink: t.sink, address: t.address})
+		t := b.target(to, addresses, templates, where)
+		list = append(list, letterTarget{sink: t.sink, address: t.address})
 	}
-	b.unread(spec.To, addresses, "on_error")
+	b.unread(spec.To, addresses, where)
+	return list
 }

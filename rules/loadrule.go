@@ -45,6 +45,10 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	}
 	b.keyed(spec, in)
 	b.result(spec, in)
+	b.window(spec, in)
+	if spec.Window != nil || spec.Aggregate != nil {
+		in = in.ofWindow()
+	}
 	in.out = true
 	b.restraints(spec, in)
 	r.id = b.expression(spec.ID, "id", strict, in)
@@ -55,7 +59,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		b.route(spec, &spec.Route[i], i, in)
 	}
 	b.suffixes()
-	b.onError(spec.OnError)
+	r.onError = b.letters(spec.OnError, "on_error")
 	b.remember(spec)
 	b.durability(spec)
 	r.locals = b.most
@@ -135,6 +139,10 @@ func isName(s string) bool {
 func (b *builder) result(spec *ruleSpec, in names) {
 	r := b.rule
 	b.out = &r.shape
+	if spec.Aggregate != nil {
+		b.aggregate(spec, in)
+		return
+	}
 	switch {
 	case spec.Map != nil && spec.Set != nil:
 		b.add(spec.Set.pos, "map and set exclude each other: map makes a new payload, set changes the old one")
@@ -299,6 +307,9 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 	}
 	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval}
 	e.trusted = trusted(b.tree.root)
+	if b.gathering != nil {
+		b.gathering.into.place(e)
+	}
 	return e
 }
 

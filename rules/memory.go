@@ -46,13 +46,15 @@ type memorySlot struct {
 	retired   bool     // no rule that runs uses it
 }
 
-// A kept is what a memory has of one key.
+// A kept is what a memory has of one key. There may be a hundred thousand, and most rules have one operator, so
+// that a second memo costs more than the first.
 type kept struct {
-	id         string // identity of the key
-	memos      []memo // by slot; nil where there is nothing yet
-	touched    int64  // when a message of it came last
+	id         string  // identity of the key
+	first      memo    // of slot 0; nil: there is nothing yet
+	more       *[]memo // of the slots after it
+	touched    int64   // when a message of it came last
 	prev, next *kept
-	trail      *trail // what of it is not on disk yet, in a durable rule; nil: all is
+	change     *change // what of it is not written down yet, in a durable rule; nil: all is
 }
 
 // A memo is what one operator keeps for one key. Who changes one says so with memory.changed.
@@ -99,6 +101,16 @@ func newMemory(signature string) *memory {
 	return &memory{signature: signature, keys: map[string]*kept{}}
 }
 
+// scheduled gives the schedule of a slot, and makes it where there is none.
+func (m *memory) scheduled(slot int, newSchedule func() schedule) schedule {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.slots[slot].schedule == nil {
+		m.slots[slot].schedule = newSchedule()
+	}
+	return m.slots[slot].schedule
+}
+
 // find gives what is kept for a key, nil if nothing is.
 func (m *memory) find(id []byte) *kept { return m.keys[string(id)] }
 
@@ -128,7 +140,7 @@ func (m *memory) add(id string, limit int) *kept {
 	return k
 }
 
-const perKey = 136 // bytes that a key takes beside its identity and what operators keep
+const perKey = 120 // bytes that a key takes beside its identity and what operators keep
 
 func (k *kept) size() int { return perKey + len(k.id) }
 
@@ -164,7 +176,7 @@ func (m *memory) forget(k *kept) {
 	if m.keys[k.id] != k {
 		return
 	}
-	for slot := range k.memos {
+	for slot := range k.slots() {
 		m.empty(k, slot)
 	}
 	m.forgotten(k)
@@ -183,7 +195,7 @@ func (m *memory) empty(k *kept, slot int) {
 	if l, ok := p.(leaver); ok {
 		l.leave(m, slot)
 	}
-	k.memos[slot] = nil
+	k.set(slot, nil)
 	m.changed(k, slot)
 }
 
@@ -192,28 +204,46 @@ func (m *memory) tidy(k *kept) {
 	if k == nil {
 		return
 	}
-	for _, p := range k.memos {
-		if p != nil {
+	for slot := range k.slots() {
+		if k.memo(slot) != nil {
 			return
 		}
 	}
 	m.forget(k)
 }
 
+// slots is how many slots the key has room for.
+func (k *kept) slots() int {
+	if k.more == nil {
+		return 1
+	}
+	return 1 + len(*k.more)
+}
+
 // memo gives what is kept in a slot, nil if nothing is.
 func (k *kept) memo(slot int) memo {
-	if k == nil || slot >= len(k.memos) {
+	switch {
+	case k == nil || slot >= k.slots():
 		return nil
+	case slot == 0:
+		return k.first
 	}
-	return k.memos[slot]
+	return (*k.more)[slot-1]
 }
 
 // set puts p into a slot, or empties the slot with nil.
 func (k *kept) set(slot int, p memo) {
-	for len(k.memos) <= slot {
-		k.memos = append(k.memos, nil)
+	if slot == 0 {
+		k.first = p
+		return
 	}
-	k.memos[slot] = p
+	if k.more == nil {
+		k.more = new([]memo)
+	}
+	for len(*k.more) < slot {
+		*k.more = append(*k.more, nil)
+	}
+	(*k.more)[slot-1] = p
 }
 
 // reckon finds out when the next thing is due, and says whether that is earlier than was known.

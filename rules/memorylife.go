@@ -85,13 +85,18 @@ func (m *memory) enter(l *lane, r *rule) {
 
 // sendGone sends what has lost its key.
 func (m *memory) sendGone(l *lane) {
+	if len(m.lately.gone) == 0 {
+		return
+	}
+	alone := m.begin(l, m.owner.Load(), nil)
 	for _, h := range m.lately.gone {
-		m.resume(l, h.key)
 		h.send(l, m.owner.Load())
-		m.end(l)
 	}
 	clear(m.lately.gone)
 	m.lately.gone = m.lately.gone[:0]
+	if alone {
+		m.end(l)
+	}
 }
 
 // adopt makes r the rule whose memory this is, when it first runs: loading it has changed nothing that the rule
@@ -183,7 +188,8 @@ type shedder interface{ shed() }
 
 // shed makes a single key smaller that fills the memory by itself.
 func (m *memory) shed(k *kept) bool {
-	for _, p := range k.memos {
+	for slot := range k.slots() {
+		p := k.memo(slot)
 		if s, ok := p.(shedder); ok {
 			before := p.size()
 			s.shed()
@@ -240,6 +246,11 @@ func (r *rule) lifetime() time.Duration {
 		return 0
 	}
 	var longest time.Duration
+	if w := r.window; w != nil {
+		if longest = w.lifetime(); longest == 0 {
+			return 0
+		}
+	}
 	for _, s := range r.states {
 		if s.ttl == 0 {
 			return 0

@@ -31,13 +31,10 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 }
 
 // standardNames are the top-level names of expressions.
-var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent"}
-
-// laterNames are reserved for what rules will know.
-var laterNames = []string{"window"}
+var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent", "window"}
 
 func isReserved(name string) bool {
-	return slices.Contains(standardNames, name) || slices.Contains(laterNames, name) || name == "lag" || functionNamed(name) != nil ||
+	return slices.Contains(standardNames, name) || name == "lag" || functionNamed(name) != nil ||
 		geoFunctionNamed(name) || isPredicate(name) || isAggregate(name)
 }
 

@@ -16,7 +16,7 @@ func isPredicate(name string) bool { return slices.Contains(predicateNames, name
 func (k *compiler) predicate(n *ast.BuiltinNode, body *ast.PredicateNode) (evaluator, *sourceError) {
 	at, m, listNode := n.Location().From, k.mode, n.Arguments[0]
 	if n.Name == "count" {
-		return k.function(n.Name, nil, at)
+		return k.function(n.Name, n.Arguments, at)
 	}
 	list, err := k.node(listNode)
 	if err != nil {

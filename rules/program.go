@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,12 @@ type Program struct {
 	held        atomic.Int64 // bytes that the rules keep, about
 	memoryLimit int64        // above which who keeps more than reserve forgets
 	reserve     int          // what each rule may keep in any case
+
+	frontiers map[string]*frontier // by source
+	eventTime bool                 // a rule has it
+	wall      func() time.Time     // the wall clock; nil: the engine's is never off from it
+	began     sync.Once
+	lost      []string
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -78,10 +85,23 @@ func (p *Program) Stats() []RuleStats {
 }
 
 // Lane returns a processor for one goroutine.
-func (p *Program) Lane() engine.Lane { return p.newLane() }
+func (p *Program) Lane() engine.Lane {
+	p.began.Do(p.begin)
+	return p.newLane()
+}
+
+// begin is called when the set is to run, which not every set that was loaded does.
+func (p *Program) begin() {
+	for _, f := range p.frontiers {
+		f.run(p.eventTime)
+	}
+}
+
+// Lost says what of the previous set's windows and state this one does not go on with, a line for each.
+func (p *Program) Lost() []string { return p.lost }
 
 func (p *Program) newLane() *lane {
-	l := &lane{program: p, topics: map[string]map[string]*entry{}}
+	l := &lane{program: p, topics: map[string]map[string]*entry{}, marks: map[string]*passMark{}}
 	l.scope.slots = make([]jsonscan.Value, p.fields)
 	l.scope.idBase = p.laneID()
 	l.later = func(sink string, out *engine.Message) { l.pending = append(l.pending, draft{sink, out}) }
@@ -98,9 +118,12 @@ type lane struct {
 	aside   scope                        // of results, while a message is handled
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
-	emit    engine.Emit // of the message that is handled
+	marks   map[string]*passMark // by source
+	emit    engine.Emit          // of the message that is handled
 	made    []draft
 	slab    []engine.Message
+
+	frontier *frontier // of the message that is handled; nil: event time need not wait for others
 
 	later   engine.Emit // takes what is made under the lock of a memory
 	pending []draft     // of later
@@ -109,7 +132,8 @@ type lane struct {
 // An entry is what all messages of one topic have in common.
 type entry struct {
 	matches []matched
-	reads   bool // a rule of them reads the payload
+	mark    *passMark // of the source; nil: no rule hears it
+	reads   bool      // a rule of them reads the payload
 }
 
 type matched struct {
@@ -133,7 +157,7 @@ func (l *lane) find(source, topic string) *entry {
 		known = map[string]*entry{}
 		l.topics[source] = known
 	}
-	e := &entry{}
+	e := &entry{mark: l.markOf(source)}
 	topic = strings.Clone(topic)
 	if tree := l.program.sources[source]; tree != nil {
 		levels := splitTopic(topic)
@@ -155,6 +179,15 @@ func (l *lane) find(source, topic string) *entry {
 	return e
 }
 
+func (l *lane) markOf(source string) *passMark {
+	mark := l.marks[source]
+	if f := l.program.frontiers[source]; f != nil && mark == nil {
+		mark = f.mark()
+		l.marks[source] = mark
+	}
+	return mark
+}
+
 func splitTopic(topic string) []string { return strings.Split(topic, "/") }
 
 // patternsOf gives the topics that the rule listens to at a source.
@@ -172,12 +205,19 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 		source = m.Meta.Source
 	}
 	e := l.find(source, m.Topic)
-	if len(e.matches) == 0 {
-		return
-	}
 	c := &l.scope
 	c.now, c.message = now, m
 	l.emit = emit
+	if e.mark != nil && m.Order != 0 {
+		l.frontier = nil
+		if e.mark.frontier.active.Load() {
+			l.frontier = e.mark.frontier
+		}
+		defer l.passed(e.mark, m.Order) // also when a rule panics: else event time would stand still
+	}
+	if len(e.matches) == 0 {
+		return
+	}
 	if len(m.Payload) > l.program.payload {
 		l.refuse(e, false, fail(TooLarge, "the payload has %d bytes, limits.payload allows %d", len(m.Payload), l.program.payload))
 		return
@@ -195,7 +235,6 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 			r.process(l, m, e.matches[i].params)
 		}
 	}
-	l.emit = nil
 }
 
 // refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.

@@ -116,6 +116,9 @@ func (r *rule) remember(l *lane) (verdict, error) {
 	if r.absent != nil && !back {
 		return taken, nil
 	}
+	if r.window != nil {
+		return r.take(l)
+	}
 	return r.finish(c)
 }
 
@@ -194,7 +197,7 @@ func (r *rule) result(l *lane, k *kept, prepare func(c *scope) (verdict, error))
 	l.scope, l.aside = l.aside, l.scope // what the message that is handled has computed so far stays
 	defer func() { l.scope, l.aside = l.aside, l.scope }()
 	c := &l.scope
-	c.now, c.effect = now, l.aside.effect
+	c.now, c.journal = now, l.aside.journal
 	if c.idBase == "" {
 		c.idBase = r.set.laneID()
 	}

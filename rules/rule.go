@@ -21,16 +21,18 @@ type rule struct {
 	enabled     bool
 	shadow      bool
 
-	split   *expression
-	lets    []*expression
-	when    *expression
-	key     *expression
-	shape   shape
-	setAt   *expression // where set or remove stands, for errors
-	id      *expression
-	routes  []route
-	first   bool // match: first
-	onError []letterTarget
+	split     *expression
+	lets      []*expression
+	when      *expression
+	key       *expression
+	window    *window     // nil: its results are of one message each
+	aggregate *aggregates // what of many messages a window brings
+	shape     shape
+	setAt     *expression // where set or remove stands, for errors
+	id        *expression
+	routes    []route
+	first     bool // match: first
+	onError   []letterTarget
 
 	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
 	absent   *absence // and what follows: its operators, nil where it has none
@@ -192,6 +194,9 @@ func (r *rule) element(l *lane, item Value) {
 	}
 	if !r.keyFirst && !r.admit(l) {
 		return
+	}
+	for due := r.due(); due != 0 && due < nanos(c.now); due = r.due() { // in batches, so that the lock is free between them
+		r.remembering(l, func() { r.memory.fire(l, r, nanos(c.now), false, fireBatch) })
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)

@@ -9,16 +9,19 @@ import (
 
 // A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
 type scope struct {
-	now     time.Time
-	rule    *rule
-	message *engine.Message
-	params  []string
-	slots   []jsonscan.Value // what the scanner found, by field
-	item    Value            // of a split
-	key     lazy
-	lets    []lazy
-	out     output
-	arena   arena
+	now        time.Time
+	rule       *rule
+	message    *engine.Message
+	params     []string
+	slots      []jsonscan.Value // what the scanner found, by field
+	item       Value            // of a split
+	key        lazy
+	lets       []lazy
+	out        output
+	window     struct{ start, end int64 } // Unix ms; of what a window brings
+	aggregated []Value                    // what the aggregates of a window came to
+	read       []Value                    // room for the arguments of the aggregates
+	arena      arena
 
 	// What the rule keeps, as it was before this message. Read under the lock of its memory.
 	id       []byte  // identity of the key
@@ -32,7 +35,7 @@ type scope struct {
 	order    string  // what order holds for, where that is not what it is for the message
 	fired    bool    // what is made has no message as its cause, but a window or a timer
 
-	effect *effect // of a durable rule, while its memory is locked
+	journal *journal // of a durable rule that is at work
 
 	idBase   string // with which the ids of this lane begin
 	sequence int64

@@ -76,28 +76,15 @@ func newStore(file *statelog.Log, log *slog.Logger) *Store {
 		used: map[statelog.Space]*journal{}, told: map[statelog.Space]bool{}, batch: file.NewBatch()}
 }
 
-// list says that something of a trail, or of those of some steps, may be ready.
-func (s *Store) list(j *journal, t *trail, steps *step) {
+// list says that a journal may have something that can be written.
+func (s *Store) list(j *journal) {
 	s.mu.Lock()
-	if t != nil {
-		j.enlist(t)
-	}
-	for one := steps; one != nil; one = one.sibling {
-		j.enlist(one.trail)
-	}
-	if !j.listed && len(j.ready) > 0 {
+	if !j.listed {
 		j.listed = true
 		s.journals = append(s.journals, j)
 	}
 	s.mu.Unlock()
 	s.rouse()
-}
-
-func (j *journal) enlist(t *trail) {
-	if !t.listed {
-		t.listed = true
-		j.ready = append(j.ready, t)
-	}
 }
 
 func (s *Store) rouse() {
@@ -126,12 +113,8 @@ func (s *Store) commit() {
 	s.mu.Lock()
 	journals, notes := s.journals, s.notes
 	s.journals, s.notes, s.busy = nil, nil, true
-	ready := make([][]*trail, len(journals))
-	for i, j := range journals {
-		ready[i], j.ready, j.listed = j.ready, nil, false
-		for _, t := range ready[i] {
-			t.listed = false
-		}
+	for _, j := range journals {
+		j.listed = false
 	}
 	s.mu.Unlock()
 
@@ -147,13 +130,15 @@ func (s *Store) commit() {
 		}
 	}
 	var clock int64 // the latest of the engine's clock
-	for i, j := range journals {
+	for _, j := range journals {
+		var more bool
 		j.memory.mu.Lock()
 		clock = max(clock, nanos(j.memory.at))
-		for _, t := range ready[i] {
-			causes = j.take(t, b, causes)
-		}
+		causes, more = j.take(b, causes)
 		j.memory.mu.Unlock()
+		if more {
+			s.list(j)
+		}
 	}
 	if b.Len() > 0 && clock > 0 {
 		b.Clock(clock)

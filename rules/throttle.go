@@ -95,7 +95,7 @@ func (s *pace) fire(l *lane, r *rule, _ int64) {
 	h := s.first.key.memo(s.slot).(*held)
 	s.remove(&h.turn)
 	r.memory.bytes -= h.size()
-	h.key.memos[s.slot] = nil
+	h.key.set(s.slot, nil)
 	r.memory.changed(h.key, s.slot)
 	r.memory.tidy(h.key)
 	h.send(l, r)

@@ -81,6 +81,7 @@ var (
 	ruleInFlight = gauge("rule_in_flight", "Those that are not settled yet.", "rule")
 	ruleResults  = counter("rule_results_total", "Results of windows and timers.", "rule")
 	ruleMissing  = counter("rule_missing_total", "Conditions that were false because something was missing or null.", "rule")
+	ruleLeftOut  = counter("rule_left_out_total", "Values that collect had no room for, counted with each result.", "rule")
 	ruleErrors   = counter("rule_errors_total", "Errors by class.", "rule", "class")
 )
 
@@ -175,6 +176,7 @@ func tellRules(list []rules.RuleStats, tell teller) {
 		tell(ruleInFlight, float64(r.InFlight), r.Name)
 		tell(ruleResults, float64(r.Results), r.Name)
 		tell(ruleMissing, float64(r.Missing), r.Name)
+		tell(ruleLeftOut, float64(r.LeftOut), r.Name)
 		for class, n := range r.Errors {
 			tell(ruleErrors, float64(n), r.Name, class)
 		}

@@ -174,6 +174,9 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	}
 	if before != nil {
 		a.log.Info("reloaded", append([]any{"files", len(next.files.rules) + 1, "rules", next.program.Rules()}, next.news(before)...)...)
+		for _, line := range next.program.Lost() {
+			a.log.Warn("a reload loses what a rule kept", "what", line)
+		}
 		a.warnOfRestart(before.config, next.config)
 	}
 	if dir := next.config.State.Dir; dir != "" {

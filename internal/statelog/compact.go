@@ -146,11 +146,9 @@ func (c *compaction) copy() error {
 			return err
 		}
 	}
-	b := &Batch{marker: c.log.marker, buf: c.buf}
-	start := len(b.buf)
-	b.frame(based, 0)
-	b.finish(start)
-	c.buf = b.buf
+	b := c.log.NewBatch()
+	b.finish(b.record(based, 0))
+	c.buf = append(c.buf, b.bytes()...)
 	return c.flush()
 }
 
@@ -189,23 +187,21 @@ func (c *compaction) index(round, rounds uint64) (*index, error) {
 			return nil, errStopped
 		default:
 		}
-		var r Record
-		if !r.parse(payload) {
-			continue
-		}
-		switch r.Kind {
-		case Clock:
-			x.clock = max(x.clock, r.Time)
-		case Name:
-			x.names[r.Space] = Info{string(r.Key), string(r.Parts)}
-		case Drop:
-			delete(x.keys, r.Space)
-			delete(x.names, r.Space)
-		default:
-			if (c.keep == nil || c.keep(r.Space)) && hash(r.Key)%rounds == round {
-				x.note(&r, at+frameSize+int64(len(payload)-len(r.Parts)), at)
+		each(payload, func(begin int, r *Record) {
+			switch r.Kind {
+			case Clock:
+				x.clock = max(x.clock, r.Time)
+			case Name:
+				x.names[r.Space] = Info{string(r.Key), string(r.Parts)}
+			case Drop:
+				delete(x.keys, r.Space)
+				delete(x.names, r.Space)
+			case Change, Anew, Gone:
+				if (c.keep == nil || c.keep(r.Space)) && hash(r.Key)%rounds == round {
+					x.note(r, at+frameSize+int64(begin))
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -217,8 +213,8 @@ func hash(key []byte) uint64 { // FNV-1a
 	return h
 }
 
-// note takes in a record of a key whose parts lie at a place of the file.
-func (x *index) note(r *Record, partsAt, at int64) {
+// note takes in a record of a key that lies at a place of the file.
+func (x *index) note(r *Record, at int64) {
 	keys := x.keys[r.Space]
 	if r.Kind != Change {
 		delete(keys, string(r.Key))
@@ -236,12 +232,13 @@ func (x *index) note(r *Record, partsAt, at int64) {
 		keys[k.key] = k
 	}
 	k.last = at
+	parts := at + int64(r.partsAt)
 	for rest := r.Parts; ; {
 		p, next, ok := NextPart(rest)
 		if !ok {
 			return
 		}
-		begin := partsAt + int64(len(r.Parts)-len(rest)) + partHead
+		begin := parts + int64(len(r.Parts)-len(rest)) + partHead
 		if p.Form != Growth {
 			k.parts = slices.DeleteFunc(k.parts, func(other place) bool { return other.slot == p.Slot })
 		}
@@ -254,14 +251,14 @@ func (x *index) note(r *Record, partsAt, at int64) {
 
 // write copies what an index has, in the order in which keys were written last.
 func (c *compaction) write(x *index) error {
-	b := &Batch{marker: c.log.marker, buf: c.buf}
+	b := c.log.NewBatch()
 	b.Clock(x.clock)
-	var all []*places
 	for space, info := range x.names { // also where there are no keys: more may come
 		if c.keep == nil || c.keep(space) {
 			b.Name(space, info)
 		}
 	}
+	var all []*places
 	for _, keys := range x.keys {
 		for _, k := range keys {
 			if len(k.parts) > 0 {
@@ -271,26 +268,37 @@ func (c *compaction) write(x *index) error {
 	}
 	slices.SortFunc(all, func(a, b *places) int { return cmp.Compare(a.last, b.last) })
 	for _, k := range all {
-		start := b.keyed(Change, k.space, k.key)
-		for _, p := range k.parts {
-			part := len(b.buf)
-			b.buf = BeginPart(b.buf, p.slot)
-			b.buf = slices.Grow(b.buf, p.n)
-			b.buf = b.buf[:len(b.buf)+p.n]
-			if _, err := c.f.ReadAt(b.buf[len(b.buf)-p.n:], p.at); err != nil {
-				return err
-			}
-			b.buf, _ = EndPart(b.buf, part, p.form)
+		if err := c.copyKey(b, k); err != nil {
+			return err
 		}
-		b.finish(start)
-		if c.buf = b.buf; len(c.buf) >= chunk {
+		if b.Len() >= 64<<10 {
+			c.buf = append(c.buf, b.bytes()...)
+			b.Reset()
+		}
+		if len(c.buf) >= chunk {
 			if err := c.flush(); err != nil {
 				return err
 			}
-			b.buf = c.buf
 		}
 	}
-	c.buf = b.buf
+	c.buf = append(c.buf, b.bytes()...)
+	return nil
+}
+
+// copyKey writes in one record all that holds of a key.
+func (c *compaction) copyKey(b *Batch, k *places) error {
+	start := b.keyed(Change, k.space, k.key)
+	for _, p := range k.parts {
+		part := len(b.buf)
+		b.buf = BeginPart(b.buf, p.slot)
+		b.buf = slices.Grow(b.buf, p.n)
+		b.buf = b.buf[:len(b.buf)+p.n]
+		if _, err := c.f.ReadAt(b.buf[len(b.buf)-p.n:], p.at); err != nil {
+			return err
+		}
+		b.buf, _ = EndPart(b.buf, part, p.form)
+	}
+	b.finish(start)
 	return nil
 }
 

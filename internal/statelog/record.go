@@ -11,7 +11,9 @@ import (
 //
 //	header: "edgestat" | version u32 | marker u32 | crc32c u32 of these
 //	frame:  marker u32 | length u32 | crc32c u32 of length and payload | payload
+//	payload: records, each with its length before it as u32
 //
+// A frame is what one Commit made safe, all of it or nothing.
 // The marker is random and the same for all frames of a file, so that they are found again behind damage, and
 // not in what somebody made look like them. All numbers are little endian.
 
@@ -86,6 +88,8 @@ type Record struct {
 	Key   []byte
 	Parts []byte
 	Time  int64
+
+	partsAt int // where Parts begin in the record
 }
 
 func (r *Record) parse(b []byte) bool {
@@ -115,6 +119,7 @@ func (r *Record) parse(b []byte) bool {
 			return false
 		}
 		r.Key, r.Parts = b[size:size+int(n)], b[size+int(n):]
+		r.partsAt = 9 + size + int(n)
 		return true
 	}
 	return false
@@ -179,7 +184,7 @@ func NextPart(parts []byte) (p Part, rest []byte, ok bool) {
 // A Batch is what one Commit makes safe, all of it or nothing.
 type Batch struct {
 	marker uint32
-	buf    []byte
+	buf    []byte   // one frame
 	notes  []Record // what the log itself wants to know
 }
 
@@ -197,8 +202,8 @@ func (b *Batch) Reset() {
 	}
 }
 
-// MaxChange is how long the parts of one Change may be.
-const MaxChange = maxPayload / 2
+// MaxBatch is how long a batch may be.
+const MaxBatch = maxPayload
 
 // Change adds new values of a key, made by BeginPart and EndPart.
 func (b *Batch) Change(space Space, key string, parts []byte) {
@@ -219,7 +224,7 @@ func (b *Batch) Gone(space Space, key string) { b.finish(b.keyed(Gone, space, ke
 
 // Drop adds that all keys of a space are forgotten.
 func (b *Batch) Drop(space Space) {
-	start := b.frame(Drop, uint64(space))
+	start := b.record(Drop, uint64(space))
 	b.finish(start)
 	b.notes = append(b.notes, Record{Kind: Drop, Space: space})
 }
@@ -234,29 +239,58 @@ func (b *Batch) Name(space Space, info Info) {
 
 // Clock adds what time it is.
 func (b *Batch) Clock(ns int64) {
-	b.finish(b.frame(Clock, uint64(ns)))
+	b.finish(b.record(Clock, uint64(ns)))
 	b.notes = append(b.notes, Record{Kind: Clock, Time: ns})
 }
 
-func (b *Batch) frame(kind Kind, number uint64) (start int) {
+func (b *Batch) record(kind Kind, number uint64) (start int) {
+	if len(b.buf) == 0 {
+		b.buf = binary.LittleEndian.AppendUint32(b.buf, b.marker)
+		b.buf = append(b.buf, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
 	start = len(b.buf)
-	b.buf = binary.LittleEndian.AppendUint32(b.buf, b.marker)
-	b.buf = append(b.buf, 0, 0, 0, 0, 0, 0, 0, 0, byte(kind))
+	b.buf = append(b.buf, 0, 0, 0, 0, byte(kind))
 	b.buf = binary.LittleEndian.AppendUint64(b.buf, number)
 	return start
 }
 
 func (b *Batch) keyed(kind Kind, space Space, key string) (start int) {
-	start = b.frame(kind, uint64(space))
+	start = b.record(kind, uint64(space))
 	b.buf = binary.AppendUvarint(b.buf, uint64(len(key)))
 	b.buf = append(b.buf, key...)
 	return start
 }
 
 func (b *Batch) finish(start int) {
-	f := b.buf[start:]
-	binary.LittleEndian.PutUint32(f[4:], uint32(len(f)-frameSize))
-	binary.LittleEndian.PutUint32(f[8:], checksum(f))
+	binary.LittleEndian.PutUint32(b.buf[start:], uint32(len(b.buf)-start-4))
+}
+
+// bytes is the whole frame.
+func (b *Batch) bytes() []byte {
+	if len(b.buf) > 0 {
+		binary.LittleEndian.PutUint32(b.buf[4:], uint32(len(b.buf)-frameSize))
+		binary.LittleEndian.PutUint32(b.buf[8:], checksum(b.buf))
+	}
+	return b.buf
+}
+
+// each hands on the records of a payload, with where their bytes begin in it. It is false when the payload is not
+// made of records.
+func each(payload []byte, do func(begin int, r *Record)) bool {
+	for at := 0; at < len(payload); {
+		if len(payload)-at < 4 {
+			return false
+		}
+		n := int(binary.LittleEndian.Uint32(payload[at:]))
+		at += 4
+		var r Record
+		if n < 0 || n > len(payload)-at || !r.parse(payload[at:at+n]) {
+			return false
+		}
+		do(at, &r)
+		at += n
+	}
+	return true
 }
 
 // checksum is that of a frame's length and payload.

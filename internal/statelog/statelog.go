@@ -158,14 +158,14 @@ func (l *Log) scanAll(f file) error {
 		if !ok {
 			break
 		}
-		var r Record
-		if !r.parse(payload) {
+		whole := each(payload, func(_ int, r *Record) {
+			l.learn(r)
+			if r.Kind == based {
+				l.base = s.off
+			}
+		})
+		if !whole {
 			s.damage.add(at, int64(len(payload)))
-			continue
-		}
-		l.learn(&r)
-		if r.Kind == based {
-			l.base = s.off
 		}
 	}
 	if s.err != nil {
@@ -223,9 +223,8 @@ func (l *Log) Stats() Stats {
 	return l.stats
 }
 
-// Scan hands the records that were committed to each, the oldest first. What each gets is its own for the call
-// only.
-func (l *Log) Scan(each func(r *Record)) error {
+// Scan hands the records that were committed to do, the oldest first. What do gets is its own for the call only.
+func (l *Log) Scan(do func(r *Record)) error {
 	l.moving.RLock()
 	defer l.moving.RUnlock()
 	l.mu.RLock()
@@ -240,10 +239,7 @@ func (l *Log) Scan(each func(r *Record)) error {
 		if !ok {
 			return s.err
 		}
-		var r Record
-		if r.parse(payload) {
-			each(&r)
-		}
+		each(payload, func(_ int, r *Record) { do(r) })
 	}
 }
 
@@ -263,7 +259,7 @@ func (l *Log) Commit(b *Batch) error {
 			return err
 		}
 	}
-	if _, err := l.f.WriteAt(b.buf, l.end); err != nil {
+	if _, err := l.f.WriteAt(b.bytes(), l.end); err != nil {
 		return err
 	}
 	if err := l.f.Sync(); err != nil {
