@@ -247,12 +247,12 @@ func (x *restoration) read(rec *statelog.Record, now, shift int64) {
 	switch rec.Kind {
 	case statelog.Drop:
 		for m.oldest != nil {
-			m.forget(m.oldest)
+			x.drop(m.oldest)
 		}
 		return
 	case statelog.Gone, statelog.Anew:
 		if k := m.find(rec.Key); k != nil {
-			m.forget(k)
+			x.drop(k)
 		}
 	}
 	if rec.Kind != statelog.Change && rec.Kind != statelog.Anew {
@@ -268,6 +268,9 @@ func (x *restoration) read(rec *statelog.Record, now, shift int64) {
 	}
 	k := m.find(rec.Key)
 	if k == nil {
+		for len(m.keys) >= x.rule.maxKeys {
+			x.drop(m.oldest)
+		}
 		k = m.add(string(rec.Key), x.rule.maxKeys)
 	} else if m.newest != k {
 		m.unlink(k)
@@ -280,6 +283,18 @@ func (x *restoration) read(rec *statelog.Record, now, shift int64) {
 			x.part(k, p, &decoder{src: p.Bytes, now: now, shift: shift})
 		}
 	}
+}
+
+// drop forgets a key of which nothing is in a schedule yet.
+func (x *restoration) drop(k *kept) {
+	m := x.rule.memory
+	for slot := range k.slots() {
+		if p := k.memo(slot); p != nil {
+			m.bytes -= p.size()
+			k.set(slot, nil)
+		}
+	}
+	m.forget(k)
 }
 
 // common reads what schedules kept for all keys.
