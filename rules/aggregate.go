@@ -141,7 +141,7 @@ func (a *aggregates) results(t *tally, into []Value) ([]Value, error) {
 		}
 		into = append(into, v)
 		if a.cells[g.cell].kind == collected {
-			if l, ok := (*partOf(t, a.cells[g.cell].part)).(*collection); ok && l.left > 0 {
+			if l, ok := t.extra(a.cells[g.cell].part).(*collection); ok && l.left > 0 {
 				a.rule.book.leftOut.Add(int64(l.left))
 			}
 		}

@@ -182,6 +182,35 @@ func splitMessages(text string) []string {
 	return messages
 }
 
+// What collect has no room for is counted with the result: what is beyond its number, and beyond 4 MiB.
+func TestCollectLeavesOut(t *testing.T) {
+	g := gather(t, "x: len(collect(payload.v, 6))")
+	add := func(at int64, length int) {
+		t.Helper()
+		if err := g.add(g.tally, at, `{"v":"`+strings.Repeat("x", length)+`"}`); err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range 8 {
+		add(int64(i), 1)
+	}
+	if got, left := g.result(g.tally), g.a.rule.book.leftOut.Load(); got != `{"x":6}` || left != 2 {
+		t.Errorf("%s and %d left out", got, left)
+	}
+	g.tally = g.a.start()
+	for i := range 5 {
+		add(int64(i+1), 1<<20)
+	}
+	add(9, 1)  // not behind a gap
+	add(0, 10) // the first pushes the last out
+	if got, left := g.result(g.tally), g.a.rule.book.leftOut.Load()-2; got != `{"x":4}` || left != 3 {
+		t.Errorf("%s and %d left out", got, left)
+	}
+	if size := g.a.size(g.tally); size > maxCollectedBytes+1<<10 {
+		t.Errorf("it takes %d bytes", size)
+	}
+}
+
 // A wrong type is an error of the message. What can take the message has taken it.
 func TestAggregateErrors(t *testing.T) {
 	g := gather(t, `

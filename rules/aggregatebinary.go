@@ -30,7 +30,7 @@ func (a *aggregates) append(dst []byte, t *tally) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, w)
 	}
 	for i := range a.layout.parts {
-		dst = appendExtra(dst, *partOf(t, i))
+		dst = appendExtra(dst, t.extra(i))
 	}
 	return dst
 }
@@ -118,7 +118,9 @@ func (a *aggregates) load(src []byte) (*tally, []byte, error) {
 		words[i] = d.word()
 	}
 	for i := range a.layout.parts {
-		*partOf(t, i) = d.extra()
+		if e := d.extra(); e != nil {
+			*a.layout.slot(t, i) = e
+		}
 	}
 	for i := range a.cells {
 		if d.err == nil && !a.cells[i].sound(t, words) {
@@ -147,12 +149,12 @@ func (c *cell) sound(t *tally, words []uint64) bool {
 		case held > isPart || c.numeric:
 			return false
 		case held == isPart:
-			p, ok := (*partOf(t, c.part)).(*heldValue)
+			p, ok := t.extra(c.part).(*heldValue)
 			return ok && ordered(&p.Value)
 		}
 		return true
 	}
-	p := *partOf(t, c.part)
+	p := t.extra(c.part)
 	if p == nil {
 		return true
 	}

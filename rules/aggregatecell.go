@@ -17,6 +17,7 @@ type cell struct {
 	word int // the first of its words
 	bits bitField
 	part int
+	of   *layout
 
 	at         int
 	expression *expression
@@ -86,7 +87,7 @@ func (c *cell) add(t *tally, words []uint64, v *Value, at int64, seq uint64) err
 	case least, greatest:
 		return c.addExtreme(t, words, v)
 	}
-	switch slot := partOf(t, c.part); c.kind {
+	switch slot := c.of.slot(t, c.part); c.kind {
 	case ranks:
 		return c.addRanked(slot, v)
 	case distinct:
@@ -123,7 +124,7 @@ func (c *cell) held(t *tally, words []uint64) Value {
 	case isDuration:
 		return boxed(time.Duration(w))
 	case isPart:
-		if p, ok := (*partOf(t, c.part)).(*heldValue); ok {
+		if p, ok := t.extra(c.part).(*heldValue); ok {
 			return p.Value
 		}
 	}
@@ -137,8 +138,14 @@ func (h *heldValue) size() int { return h.keptSize() }
 
 func (c *cell) addExtreme(t *tally, words []uint64, v *Value) error {
 	have := c.bits.get(words)
-	if v.kind == Float && have == isFloat { // nearly all
+	switch { // nearly all are of these
+	case v.kind == Float && have == isFloat:
 		if f, g := v.float(), math.Float64frombits(words[c.word]); (f < g) == (c.kind == least) && f != g {
+			words[c.word] = v.bits
+		}
+		return nil
+	case v.kind == Int && have == isInt:
+		if i, j := v.int(), int64(words[c.word]); (i < j) == (c.kind == least) && i != j {
 			words[c.word] = v.bits
 		}
 		return nil
@@ -182,7 +189,7 @@ func (c *cell) hold(t *tally, words []uint64, v *Value) {
 			return
 		}
 		c.bits.set(words, isPart)
-		*partOf(t, c.part) = &heldValue{keptOf(v)}
+		*c.of.slot(t, c.part) = &heldValue{keptOf(v)}
 	}
 }
 
@@ -199,12 +206,17 @@ func (c *cell) merge(into, from *tally, to, of []uint64) {
 		if v := c.held(from, of); !v.isNull() {
 			_ = c.addExtreme(into, to, &v) // of another type: what was there first stays, as in add
 		}
-	case ranks:
-		c.mergeRanked(partOf(into, c.part), partOf(from, c.part))
-	case distinct:
-		c.mergeDistinct(partOf(into, c.part), partOf(from, c.part))
 	default:
-		c.mergeOrder(partOf(into, c.part), partOf(from, c.part))
+		switch e := from.extra(c.part).(type) {
+		case *ranked:
+			c.mergeRanked(c.of.slot(into, c.part), e)
+		case *distinctValues:
+			c.mergeDistinct(c.of.slot(into, c.part), e)
+		case *firstOrLast:
+			c.addFirstOrLast(c.of.slot(into, c.part), &e.value, e.place)
+		case *collection:
+			c.mergeCollected(c.of.slot(into, c.part), e)
+		}
 	}
 }
 
@@ -220,7 +232,7 @@ func (c *cell) result(g *aggregation, t *tally, words []uint64) (Value, error) {
 	case least, greatest:
 		return c.held(t, words), nil
 	}
-	switch p := *partOf(t, c.part); c.kind {
+	switch p := t.extra(c.part); c.kind {
 	case ranks:
 		r, _ := p.(*ranked)
 		return r.percentile(g.percent)

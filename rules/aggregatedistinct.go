@@ -104,11 +104,7 @@ func (d *distinctValues) len() int64 {
 	return int64(len(d.seen))
 }
 
-func (c *cell) mergeDistinct(into, from *extra) {
-	p, _ := (*from).(*distinctValues)
-	if p == nil {
-		return
-	}
+func (c *cell) mergeDistinct(into *extra, p *distinctValues) {
 	d := distinctIn(into)
 	if p.sketch == nil {
 		for f := range p.seen {

@@ -23,22 +23,17 @@ type gathering struct {
 	into      *aggregates
 	arguments names  // what an argument may read
 	argument  string // the aggregate whose argument is being compiled; "": none
+	readsLets bool   // an argument does
 }
 
 // ofWindow gives the names that are known of what a window brings, where in is what was known of a message.
 func (in names) ofWindow() names { return names{key: true, out: in.out, window: true} }
 
+var messageNames = []string{"payload", "params", "topic", "meta", "item", "state", "last"}
+
 // ofMessage refuses the names of one message where there are many behind a result.
 func (k *compiler) ofMessage(name string, at int) *sourceError {
-	let := slices.Contains(k.lets, name)
-	switch name {
-	case "payload", "params", "topic", "meta", "item", "state", "last":
-	default:
-		if !let {
-			return nil
-		}
-	}
-	if !k.names.window {
+	if !k.names.window || !slices.Contains(messageNames, name) && !slices.Contains(k.lets, name) {
 		return nil
 	}
 	if k.gathering != nil {
@@ -104,6 +99,11 @@ func (b *builder) aggregate(spec *ruleSpec, in names) {
 		r.shape.ready++
 	}
 	r.aggregate.lay()
+	if k.gathering.readsLets { // whose meaning is part of that of the aggregates
+		for _, let := range spec.Let {
+			r.aggregate.signature += let.Key + "=" + let.Value.Value + "\n"
+		}
+	}
 }
 
 // gathers says whether a call by this name gathers values of many messages.
@@ -175,21 +175,24 @@ func (k *compiler) gathered(name string, node ast.Node) (int, *sourceError) {
 	return len(g.into.arguments) - 1, nil
 }
 
-// textOf gives a node as text, equal for equal ones. Integers beyond 32 bits are not in the parser's tree.
+// textOf gives an argument as text, equal for equal ones. Integers beyond 32 bits are not in the parser's tree.
 func (k *compiler) textOf(node ast.Node) string {
 	text := node.String()
-	var large func(ast.Node)
-	large = func(n ast.Node) {
-		if f, ok := n.(*ast.FloatNode); ok {
-			if i, ok := k.tree.integers[f.Location().From]; ok {
+	var look func(ast.Node)
+	look = func(n ast.Node) {
+		switch n := n.(type) {
+		case *ast.FloatNode:
+			if i, ok := k.tree.integers[n.Location().From]; ok {
 				text += fmt.Sprint(" ", i)
 			}
+		case *ast.IdentifierNode:
+			k.gathering.readsLets = k.gathering.readsLets || slices.Contains(k.lets, n.Value)
 		}
 		for _, child := range children(n) {
-			large(child)
+			look(child)
 		}
 	}
-	large(node)
+	look(node)
 	return text
 }
 

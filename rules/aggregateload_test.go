@@ -74,6 +74,30 @@ e: {n: count(), of: [count(), max(payload.v)]}`).a
 	}
 }
 
+// A tally is read by aggregates that mean the same.
+func TestAggregateSignature(t *testing.T) {
+	signature := func(fields, half string) string {
+		p := load(t, strings.Replace(ruleWith(fields), "payload.v / 2", half, 1))
+		return p.rules[0].aggregate.signature
+	}
+	for _, tt := range []struct {
+		name string
+		x, y string
+		same bool
+	}{
+		{"what is made of it", signature("x: avg(payload.v)", "1"), signature("id: key\nx: avg( payload.v ) * 2", "1"), true},
+		{"a let that is not read", signature("x: avg(payload.v)", "1"), signature("x: avg(payload.v)", "2"), true},
+		{"a let that is read", signature("x: avg(half)", "payload.v"), signature("x: avg(half)", "payload.w"), false},
+		{"another argument", signature("x: avg(payload.v)", "1"), signature("x: avg(payload.w)", "1"), false},
+		{"another aggregate", signature("x: avg(payload.v)", "1"), signature("x: sum(payload.v)", "1"), false},
+		{"another limit", signature("x: collect(payload.v, 2)", "1"), signature("x: collect(payload.v, 3)", "1"), false},
+	} {
+		if (tt.x == tt.y) != tt.same {
+			t.Errorf("%s:\n%s\n%s", tt.name, tt.x, tt.y)
+		}
+	}
+}
+
 // What the promise of 200 bytes a key stands on.
 func TestTallyIsSmall(t *testing.T) {
 	g := gather(t, "n: count()\navg: avg(payload.v)\nlo: min(payload.v)\nhi: max(payload.v)\nsum: sum(payload.v)")

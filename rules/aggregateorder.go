@@ -113,16 +113,11 @@ func (l *collection) result() (Value, error) {
 	return Value{kind: Array, text: textOf(append(dst, ']'))}, nil
 }
 
-func (c *cell) mergeOrder(into, from *extra) {
-	switch p := (*from).(type) {
-	case *firstOrLast:
-		c.addFirstOrLast(into, &p.value, p.place)
-	case *collection:
-		for i := range p.list {
-			c.addCollected(into, &p.list[i].value, p.list[i].place)
-		}
-		if l, ok := (*into).(*collection); ok {
-			l.left += p.left
-		}
+func (c *cell) mergeCollected(into *extra, from *collection) {
+	for i := range from.list {
+		c.addCollected(into, &from.list[i].value, from.list[i].place)
+	}
+	if l, ok := (*into).(*collection); ok {
+		l.left += from.left
 	}
 }

@@ -146,10 +146,13 @@ func (r *ranked) percentile(percent float64) (Value, error) {
 	}
 	r.sort()
 	last := r.len() - 1
-	rank := percent * float64(last) / 100
-	lower := min(int64(rank), last)
+	rank := percent * float64(last) // times 100, which keeps 99.5 of 20 values from being rounded
+	lower := min(int64(rank/100), last)
+	if rank < float64(100*lower) {
+		lower--
+	}
+	part := (rank - float64(100*lower)) / 100
 	x, y := r.at(lower), r.at(min(lower+1, last))
-	part := rank - float64(lower)
 	if part == 0 || x.bits == y.bits {
 		return x, nil
 	}
@@ -174,11 +177,7 @@ func (r *ranked) sort() {
 	r.sorted = true
 }
 
-func (c *cell) mergeRanked(into, from *extra) {
-	p, _ := (*from).(*ranked)
-	if p == nil {
-		return
-	}
+func (c *cell) mergeRanked(into *extra, p *ranked) {
 	r, _ := (*into).(*ranked)
 	if r == nil {
 		r = &ranked{}

@@ -1,57 +1,86 @@
 package rules
 
 import (
+	"reflect"
 	"unsafe"
 )
 
 // A tally is what the aggregates of a rule have gathered for one window of one key. There may be a hundred
-// thousand of them, so that it has no header: a tally is the address of its words, of which the layout knows the
-// number. Only where a cell needs more than words is it a wideTally. The collector sees the objects as they were
-// made, so that the one may stand for the other.
+// thousand of them, so that it has no header and no slice: it is the address of words, of which the layout knows
+// the number. Only where a cell may need more than words does the address of extras stand before them.
 type tally struct{ _ uint64 }
 
-// A wideTally is a tally of aggregates that keep text, lists or sketches.
-type wideTally struct {
-	words []uint64
-	parts []extra // by cell; nil where there is nothing yet
-}
+// extras are what of a tally does not fit words, by part. Most tallies never come to have any.
+type extras struct{ list []extra }
 
-// An extra is what does not fit words.
+// An extra is one of them: a text, a list, a sketch.
 type extra interface{ size() int } // bytes, about
 
 // A layout says how a tally lies in memory.
 type layout struct {
 	width int // words
-	parts int // 0: it is no wideTally
+	parts int // that may have an extra
+
+	wide   reflect.Type // of a tally with parts: so that the collector knows the pointer in it from the words
+	offset uintptr      // of the words
+}
+
+// seal makes the type when all parts and words are known.
+func (l *layout) seal() {
+	if l.parts == 0 {
+		return
+	}
+	l.wide = reflect.StructOf([]reflect.StructField{
+		{Name: "Extras", Type: reflect.TypeFor[*extras]()},
+		{Name: "Words", Type: reflect.ArrayOf(l.width, reflect.TypeFor[uint64]())},
+	})
+	l.offset = l.wide.Field(1).Offset
 }
 
 func (l *layout) words(t *tally) []uint64 {
-	if l.parts > 0 {
-		return (*wideTally)(unsafe.Pointer(t)).words
-	}
-	return unsafe.Slice((*uint64)(unsafe.Pointer(t)), l.width)
+	return unsafe.Slice((*uint64)(unsafe.Add(unsafe.Pointer(t), l.offset)), l.width)
 }
 
-// partOf gives the place of a part.
-func partOf(t *tally, i int) *extra { return &(*wideTally)(unsafe.Pointer(t)).parts[i] }
+// extras gives the place of a tally's extras. It is asked only of one with parts.
+func (t *tally) extras() **extras { return (**extras)(unsafe.Pointer(t)) }
+
+// extra gives one of them, nil where there is nothing yet.
+func (t *tally) extra(part int) extra {
+	if all := *t.extras(); all != nil {
+		return all.list[part]
+	}
+	return nil
+}
+
+// slot gives the place of one of them, to fill it.
+func (l *layout) slot(t *tally, part int) *extra {
+	all := t.extras()
+	if *all == nil {
+		*all = &extras{make([]extra, l.parts)}
+	}
+	return &(*all).list[part]
+}
 
 // start makes an empty tally.
 func (a *aggregates) start() *tally {
-	words := make([]uint64, a.layout.width)
 	if a.layout.parts > 0 {
-		return (*tally)(unsafe.Pointer(&wideTally{words, make([]extra, a.layout.parts)}))
+		return (*tally)(reflect.New(a.layout.wide).UnsafePointer())
 	}
-	return (*tally)(unsafe.Pointer(unsafe.SliceData(words)))
+	return (*tally)(unsafe.Pointer(unsafe.SliceData(make([]uint64, a.layout.width))))
 }
 
 // size is how many bytes a tally takes, about.
 func (a *aggregates) size(t *tally) int {
 	n := 8 * a.layout.width
-	if a.layout.parts > 0 {
-		n += 48 + 16*a.layout.parts
-		for _, p := range (*wideTally)(unsafe.Pointer(t)).parts {
-			if p != nil {
-				n += p.size()
+	if a.layout.parts == 0 {
+		return n
+	}
+	n += 8
+	if all := *t.extras(); all != nil {
+		n += 24 + 16*a.layout.parts
+		for _, e := range all.list {
+			if e != nil {
+				n += e.size()
 			}
 		}
 	}
@@ -65,7 +94,7 @@ const (
 	counterMask = 1<<counterBits - 1
 )
 
-// bits is a place of a few bits in a word.
+// A bitField is a place of a few bits in a word.
 type bitField struct {
 	word  int
 	shift uint8
@@ -87,7 +116,9 @@ func (l *layout) settle(cells []cell) {
 		return l.width - 1
 	}
 	for i := range cells {
-		switch c := &cells[i]; c.kind {
+		c := &cells[i]
+		c.of = l
+		switch c.kind {
 		case messages, truths:
 			c.word = counter()
 		case total, spread:
@@ -110,6 +141,7 @@ func (l *layout) settle(cells []cell) {
 		}
 	}
 	l.width = max(l.width, 1)
+	l.seal()
 }
 
 func (l *layout) bits(free *[]bitField) bitField {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"edge/internal/jsonscan"
@@ -27,10 +28,14 @@ const (
 // than it would be written with.
 func keptOf(v *Value) Value {
 	k := *v
-	if k.kind == Int && k.bits != 0 {
+	switch {
+	case k.kind == Int && k.bits != 0:
 		k.text = ""
+	case k.kind == Boxed:
+		return k.keep()
 	}
-	return k.keep()
+	k.text = strings.Clone(k.text)
+	return k
 }
 
 // appendKept writes a value that was kept. What JSON cannot say is null.
@@ -115,11 +120,18 @@ func (d *decoder) uvarint(most uint64) uint64 {
 }
 
 // count reads how many things of at least so many bytes follow.
-func (d *decoder) count(bytes int) int { return int(d.uvarint(uint64(len(d.src) / bytes))) }
+func (d *decoder) count(bytes int) int {
+	n := d.uvarint(uint64(len(d.src)))
+	if n > uint64(len(d.src)/bytes) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
 
 // text reads a copy of bytes.
 func (d *decoder) text() string {
-	n := d.uvarint(uint64(len(d.src)))
+	n := d.count(1)
 	if d.err != nil {
 		return ""
 	}

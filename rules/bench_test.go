@@ -2,6 +2,8 @@ package rules
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,8 +12,9 @@ import (
 
 const robot = `{"dataType":"ROBOT","id":"r-0042","name":"robot-42","floorName":"F3","coordinates":{"x":12.34,"y":-5.61,"z":0.0},"theta":1.57,"speed":0.82,"battery":83,"charging":false,"ts":1732270000123,"seq":123}`
 
-func benchmark(b *testing.B, text string) {
-	p := load(b, text)
+func benchmark(b *testing.B, text string) { benchmarkOf(b, load(b, text)) }
+
+func benchmarkOf(b *testing.B, p *Program) {
 	l := p.Lane()
 	now := time.Now()
 	emit := func(_ string, out *engine.Message) { out.Done() }
@@ -77,4 +80,20 @@ func BenchmarkNaive(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkTable: a row of a table of a thousand, by the topic, and a field of it.
+func BenchmarkTable(b *testing.B) {
+	text := "id,ward,name\n"
+	for i := range 1000 {
+		text += fmt.Sprintf("r-%04d,W%d,robot\n", i, i%7)
+	}
+	env := testEnv
+	env.ReadFile = diskOf("rules/d.csv", text)
+	benchmarkOf(b, loadWith(b, env, "tables: {d: {file: d.csv, key: id}}\n"+bench[strings.Index(bench, "rules:"):]+"    when: d[params.id].ward == \"none\"\n    route: [{to: dead}]\n"))
+}
+
+// BenchmarkLocal: a message through two rules, with nothing left to do for the second.
+func BenchmarkLocal(b *testing.B) {
+	benchmark(b, bench+"    route: [{to: local, topic: 'x/{{ params.id }}'}]\n  second: {source: local, topic: 'x/{id}', when: payload.battery < 20, route: [{to: dead}]}\n")
 }

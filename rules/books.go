@@ -77,9 +77,9 @@ type RuleStats struct {
 	LeftOut    int64            `json:"left_out"`
 	Errors     map[string]int64 `json:"errors,omitempty"` // by class
 
-	Keys       int64 `json:"keys,omitempty"`        // of which the rule keeps something
-	StateBytes int64 `json:"state_bytes,omitempty"` // that this takes, about
-	Evicted    int64 `json:"evicted,omitempty"`     // keys that were forgotten since there was no room
+	Keys       int64 `json:"keys"`        // of which the rule keeps something
+	StateBytes int64 `json:"state_bytes"` // that this takes, about
+	Evicted    int64 `json:"evicted"`     // keys that were forgotten since there was no room
 }
 
 func (b *book) read(s *RuleStats) {

@@ -55,11 +55,11 @@ func (k *compiler) function(name string, arguments []ast.Node, at int) (evaluato
 	if geoFunctionNamed(name) {
 		return k.geoFunction(name, arguments, at)
 	}
+	if call, err := k.ofTable(name, arguments, at); call != nil || err != nil {
+		return call, err
+	}
 	f := functionNamed(name)
 	if f == nil {
-		if name == "last" {
-			return nil, sourceErrorf(at, "%s is not known here", name)
-		}
 		if hint := strictyaml.Suggest(name, functionNames()); hint != "" {
 			return nil, sourceErrorf(at, "unknown function %s, did you mean %s?", name, hint)
 		}

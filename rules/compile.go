@@ -59,6 +59,8 @@ type compiler struct {
 	usesKept    bool
 	keeps       *keeps     // what the expressions of the rule read of what it keeps
 	gathering   *gathering // what a field of aggregate: is being compiled into
+
+	watch *spotter // of the expression, where it is a condition of a rule that is tested; else nil
 }
 
 // compile compiles the text of one expression.
@@ -69,7 +71,9 @@ func (k *compiler) compile(source string, m mode, n names) (evaluator, *sourceEr
 	}
 	k.tree, k.mode, k.names = parsed, m, n
 	k.locals, k.inside = k.locals[:0], 0
-	return k.node(parsed.root)
+	k.watch.find(parsed.root)
+	eval, err := k.node(parsed.root)
+	return k.watch.clause(parsed.root, eval), err
 }
 
 func (k *compiler) nodes(list []ast.Node) ([]evaluator, *sourceError) {
@@ -152,7 +156,7 @@ func (c *scope) nullOperand(m mode, what ast.Node, at int) (Value, error) {
 }
 
 func (k *compiler) declaration(n *ast.VariableDeclaratorNode) (evaluator, *sourceError) {
-	if slices.Contains(k.locals, n.Name) || isReserved(n.Name) || slices.Contains(k.lets, n.Name) {
+	if slices.Contains(k.locals, n.Name) || isReserved(n.Name) || k.set.tables[n.Name] != nil || slices.Contains(k.lets, n.Name) {
 		return nil, sourceErrorf(n.Location().From, "the name %s is taken", n.Name)
 	}
 	value, err := k.node(n.Value)
@@ -190,11 +194,14 @@ func (k *compiler) member(n *ast.MemberNode) (evaluator, *sourceError) {
 	if root, path := pathOf(n); root != nil && !slices.Contains(k.locals, root.Value) {
 		return k.root(root.Value, path, root.Location().From)
 	}
+	at := n.Location().From
+	if t := k.table(n.Node); t != nil {
+		return k.rowOf(t, n.Property, at)
+	}
 	base, err := k.node(n.Node)
 	if err != nil {
 		return nil, err
 	}
-	at := n.Location().From
 	switch property := n.Property.(type) {
 	case *ast.StringNode:
 		name := property.Value
@@ -323,6 +330,12 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 			k.usesKept = true
 		}
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
+	}
+	if t := k.set.tables[name]; t != nil {
+		if len(path) == 0 {
+			return t.object(), nil
+		}
+		return lookup(t, path), nil
 	}
 	return nil, k.unknown(name, at)
 }

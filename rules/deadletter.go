@@ -20,6 +20,7 @@ type letterTarget struct {
 // fault handles an error of a message: counts it, and sends a dead letter or logs. It settles nothing.
 func (r *rule) fault(c *scope, m *engine.Message, err error, emit engine.Emit) {
 	class := classOf(err)
+	r.witnessed(err)
 	loud := r.book.err(class, c.now)
 	if len(r.onError) == 0 {
 		r.log(class, err, loud)
@@ -28,6 +29,13 @@ func (r *rule) fault(c *scope, m *engine.Message, err error, emit engine.Emit) {
 	letter := r.letter(c.now, m, class, err)
 	for i := range r.onError {
 		r.onError[i].send(c, r, m, letter, emit)
+	}
+}
+
+// witnessed tells the test that runs of an error.
+func (r *rule) witnessed(err error) {
+	if r.set.witness != nil {
+		r.set.witness(r, err)
 	}
 }
 
@@ -52,9 +60,18 @@ func (t *letterTarget) send(c *scope, r *rule, m *engine.Message, letter []byte,
 	if t.address != nil {
 		var err error
 		if out.Address, err = t.address.render(c); err != nil {
+			r.witnessed(err)
 			r.log(classOf(err), err, r.book.err(classOf(err), c.now))
 			return
 		}
+	}
+	if t.sink == localName {
+		if err := c.chain.step(); err != nil {
+			r.witnessed(err)
+			r.log(classOf(err), err, r.book.err(classOf(err), c.now))
+			return
+		}
+		toLocal(out, out.Address)
 	}
 	out.From(m, c.letterOrigin(r))
 	emit(t.sink, out)

@@ -36,3 +36,25 @@ func TestDocsNameEveryFunction(t *testing.T) {
 		}
 	}
 }
+
+// TestDocsLoad: the examples of the reference are rule files without errors.
+func TestDocsLoad(t *testing.T) {
+	text, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i, block := range strings.Split(string(text), "```") {
+		block, ok := strings.CutPrefix(block, "yaml\n")
+		if !ok || i%2 == 0 || !strings.HasPrefix(block, "rules:") {
+			continue
+		}
+		found++
+		if _, errs := Load([]File{{Name: "docs/rules.md", Data: []byte(block)}}, Env{}); len(errs) > 0 {
+			t.Errorf("%v\n%s", errs.Err(), block)
+		}
+	}
+	if found == 0 {
+		t.Error("no examples were found")
+	}
+}

@@ -10,9 +10,6 @@ import (
 
 // This file is about how what durable rules keep comes to be on disk, and back after a restart.
 
-// localName is the source and the sink by which rules feed rules.
-const localName = "local"
-
 // durability compiles durable:.
 func (b *builder) durability(spec *ruleSpec) {
 	r := b.rule

@@ -24,6 +24,7 @@ const (
 	BadTimestamp   Class = "bad_timestamp"
 	Late           Class = "late"
 	LimitReached   Class = "limit"
+	Hops           Class = "hops"
 	Panic          Class = "panic"
 	Rejected       Class = "rejected"
 	Expired        Class = "expired"

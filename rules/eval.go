@@ -13,7 +13,9 @@ import (
 func Eval(source string, payload []byte, topic string, files []File, env Env) ([]byte, error) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	s.loadFrames(s.decode(files))
+	specs := s.decode(files)
+	s.loadFrames(specs)
+	s.loadTables(specs)
 	if err := errs.Err(); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -12,6 +11,7 @@ import (
 // What a rule file holds, as it is written. See docs/rules.md.
 type fileSpec struct {
 	Frames strictyaml.Map[frameSpec] `yaml:"frames"`
+	Tables strictyaml.Map[tableSpec] `yaml:"tables"`
 	Rules  strictyaml.Map[ruleSpec]  `yaml:"rules"`
 	Tests  []testSpec                `yaml:"tests"`
 }
@@ -139,46 +139,4 @@ type rotationSpec struct {
 	Yaw        *float64  `yaml:"yaw"`
 	RPYDeg     []float64 `yaml:"rpy_deg"`
 	Quaternion []float64 `yaml:"quaternion"`
-}
-
-// A testSpec is one test of a rule file.
-type testSpec struct {
-	Name    strictyaml.Text  `yaml:"name,required"`
-	Rule    *strictyaml.Text `yaml:"rule"`
-	Input   []inputSpec      `yaml:"input,required"`
-	Until   *time.Duration   `yaml:"until"`
-	Expect  []expectSpec     `yaml:"expect"`
-	Nothing *bool            `yaml:"nothing"`
-	Errors  []errorSpec      `yaml:"errors"`
-	Tables  *yaml.Node       `yaml:"tables"`
-}
-
-type inputSpec struct {
-	At            time.Duration    `yaml:"at"`
-	Source        *strictyaml.Text `yaml:"source"`
-	Topic         *strictyaml.Text `yaml:"topic"`
-	Payload       *yaml.Node       `yaml:"payload"`
-	PayloadBase64 *string          `yaml:"payload_base64"`
-	File          *string          `yaml:"file,path"`
-	Meta          *yaml.Node       `yaml:"meta"`
-}
-
-type expectSpec struct {
-	At       *time.Duration   `yaml:"at"`
-	Sink     *strictyaml.Text `yaml:"sink"`
-	Topic    *string          `yaml:"topic"`
-	Subject  *string          `yaml:"subject"`
-	Path     *string          `yaml:"path"`
-	Payload  *yaml.Node       `yaml:"payload"`
-	Contains *yaml.Node       `yaml:"contains"`
-	Headers  *yaml.Node       `yaml:"headers"`
-	ID       *string          `yaml:"id"`
-	Count    *int             `yaml:"count"`
-	Nothing  *bool            `yaml:"nothing"`
-	Errors   []errorSpec      `yaml:"errors"`
-}
-
-type errorSpec struct {
-	Class string  `yaml:"class,required"`
-	Field *string `yaml:"field"`
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/strictyaml"
 )
 
 // testEnv is an edge.yaml with a sink of each kind.
@@ -158,4 +159,14 @@ func (y *player) expect(want ...string) {
 		y.t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(y.got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 	y.got = nil
+}
+
+// decodeForTest reads a rule file without compiling it.
+func decodeForTest(t testing.TB, text string, into *fileSpec) (errs strictyaml.Errors) {
+	t.Helper()
+	loader := &strictyaml.Loader{}
+	if root := loader.Parse("a.yaml", []byte(text), &errs); root != nil {
+		loader.Decode("a.yaml", root, into, &errs)
+	}
+	return errs
 }

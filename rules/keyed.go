@@ -57,8 +57,7 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	if v.isNull() {
 		return false, nil
 	}
-	id, err := identify(v)
-	if err != nil {
+	if c.seen, err = identify(c.seen[:0], v); err != nil {
 		return false, &failure{err: err, expression: d.by}
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
@@ -73,10 +72,10 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	for len(s.order) > 0 && now-s.order[0].at >= int64(d.within) {
 		s.forget()
 	}
-	if _, known := s.first[id]; known {
+	if _, known := s.first[string(c.seen)]; known {
 		return true, nil
 	}
-	s.add(sighting{id, now})
+	s.add(sighting{string(c.seen), now})
 	s.fresh++
 	m.changed(c.kept, d.slot)
 	return false, nil
@@ -88,13 +87,12 @@ func (s *sightings) add(one sighting) {
 	s.bytes += perSighting + len(one.id)
 }
 
-// identify gives the identity of any value; of lists and objects it is their JSON.
-func identify(v Value) (string, error) {
+// identify appends the identity of any value; of lists and objects it is their JSON.
+func identify(dst []byte, v Value) ([]byte, error) {
 	if v.kind < Object {
-		return string(appendIdentity(nil, v)), nil
+		return appendIdentity(dst, v), nil
 	}
-	text, err := v.appendJSON([]byte{'j'}, nil)
-	return string(text), err
+	return v.appendJSON(append(dst, 'j'), nil)
 }
 
 // A stateRule is a value that a rule keeps for each key.

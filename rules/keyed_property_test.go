@@ -23,7 +23,7 @@ func (e event) payload() string {
 	return fmt.Sprintf(`{"v":%d}`, e.v)
 }
 
-func randomStream(random *rand.Rand) []event {
+func randomKeyed(random *rand.Rand) []event {
 	list := make([]event, 5+random.IntN(40))
 	at := 0
 	for i := range list {
@@ -157,7 +157,7 @@ var models = []struct {
 // TestOperatorsLikeModels runs random streams through each operator and compares what comes out, key by key, with a
 // model that is as plain as can be. The stream of every third seed meets reloads that change nothing that matters.
 func TestOperatorsLikeModels(t *testing.T) {
-	seeds := 2000
+	seeds := 1000
 	if testing.Short() {
 		seeds = 100
 	}
@@ -166,7 +166,7 @@ func TestOperatorsLikeModels(t *testing.T) {
 			text := head + "    key: params.id\n    " + test.keys + "\n    route: [{to: nats, subject: \"{{ key }}\"}]\n"
 			for seed := range seeds {
 				random := rand.New(rand.NewPCG(uint64(seed), 7))
-				stream := randomStream(random)
+				stream := randomKeyed(random)
 				p := load(t, text)
 				y := play(t, p)
 				y.until(0)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -75,4 +76,41 @@ func TestMaxKeys(t *testing.T) {
 		y.send(0, "hospital/H1/device/"+id+"/status", `{}`)
 	}
 	y.expect(`0s dead {"n":null}`, `0s dead {"n":null}`, `0s dead {"n":1}`, `0s dead {"n":null}`, `0s dead {"n":2}`, `0s dead {"n":null}`)
+}
+
+// Where when reads what hangs on the key, directly or through a let, the key comes first: a message without one is an
+// error even if when would have turned it away. Elsewhere when comes first.
+func TestKeyBeforeWhen(t *testing.T) {
+	for _, test := range []struct {
+		keys  string
+		first bool
+	}{
+		{"when: payload.ok == true", false},
+		{"when: payload.ok == true\n    state: {n: {value: payload.n}}", false},
+		{"when: payload.ok == true and key == 1", true},
+		{"let: {k: key}\n    when: payload.ok == true and k == 1", true},
+		{"let: {k: key, l: k}\n    when: payload.ok == true\n    map: {l: l}", false},
+		{"let: {k: last.n, l: k}\n    when: payload.ok == true and l == 1", true},
+		{"when: payload.ok == true and last == nil", true},
+		{"when: payload.ok == true and state.n == nil\n    state: {n: {value: payload.n}}", true},
+		{"when: payload.ok == true and lag(payload.n) == nil", true},
+		{"split: payload.list\n    when: item.ok == true and lag(item.n) == nil\n    map: {n: 1}", true},
+		{"split: payload.list\n    when: item.ok == true\n    on_change: {}", false},
+	} {
+		key := "payload.id"
+		if strings.Contains(test.keys, "split") {
+			key = "item.id"
+		}
+		p := load(t, head+"    key: "+key+"\n    "+test.keys+"\n    route: [{to: dead}]\n")
+		y := play(t, p)
+		y.send(0, topic, `{"list":[{}]}`)
+		s := p.Stats()[0]
+		if first := s.Error == 1 && s.Errors["null_key"] == 1; first != test.first || s.Error+s.Filtered != 1 {
+			t.Errorf("%s: %+v", test.keys, s)
+		}
+		y.send(0, topic, `{"ok":true,"list":[{"ok":true}]}`)
+		if s := p.Stats()[0]; s.InFlight != 0 || s.Errors["null_key"] == 0 {
+			t.Errorf("%s: %+v", test.keys, s)
+		}
+	}
 }

@@ -2,11 +2,15 @@ package rules
 
 import (
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"gopkg.in/yaml.v3"
+
+	"edge/engine"
 	"edge/internal/jsonscan"
 	"edge/internal/strictyaml"
 	"edge/rules/geo"
@@ -47,6 +51,12 @@ type Env struct {
 	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
+	// ReadFile reads the files of tables; nil: from the disk. What is beyond 64 MiB of a file need not be read.
+	ReadFile func(name string) ([]byte, error)
+	// Tables are the rows of some tables in place of those they would have: for tests.
+	Tables map[string]TableRows
+	// Local is told of each message to local when it is made: for tests. It does not keep it.
+	Local func(out *engine.Message)
 }
 
 const (
@@ -63,15 +73,32 @@ type setCompiler struct {
 	fields  map[string]int // of the payload, by path
 	paths   [][]string
 	named   map[string]strictyaml.Pos // rules
-	lines   []string                  // of the file that is compiled
+	things  map[string]thing          // frames and tables: one name for all of them
+	tables  map[string]*table
+	lines   []string // of the file that is compiled
+	trial   *trial   // nil: the set is to run, not to be tested
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
 func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	specs := s.decode(files)
+	s.build(s.decode(files))
+	if len(files) == 0 {
+		errs.Add(strictyaml.Pos{}, "there are no rule files")
+	}
+	errs.Sort()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return s.program, nil
+}
+
+// build compiles what the files hold.
+func (s *setCompiler) build(specs []loaded) {
 	s.loadFrames(specs)
+	s.loadTables(specs)
+	s.compileTables(specs)
 	for i := range specs {
 		s.lines = strings.Split(string(specs[i].file.Data), "\n")
 		for _, entry := range specs[i].spec.Rules {
@@ -81,15 +108,8 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	for i := range specs {
 		s.checkTests(specs[i])
 	}
+	s.checkCircles()
 	s.finish()
-	if len(files) == 0 {
-		errs.Add(strictyaml.Pos{}, "there are no rule files")
-	}
-	errs.Sort()
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return s.program, nil
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
@@ -105,15 +125,20 @@ func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
 	}
 	if env.Previous != nil {
 		p.run, p.lanes = env.Previous.run, env.Previous.lanes
+		p.inbox, p.wakes = env.Previous.inbox, env.Previous.wakes // what is left there is for the one that runs
 	} else {
-		p.run, p.lanes = newRunID(), new(atomic.Int64)
+		p.run, p.lanes, p.inbox = newRunID(), new(atomic.Int64), &inbox{}
 	}
-	return &setCompiler{env: env, errs: errs, program: p, fields: map[string]int{}, named: map[string]strictyaml.Pos{}}
+	p.tell = env.Local
+	return &setCompiler{env: env, errs: errs, program: p, fields: map[string]int{}, named: map[string]strictyaml.Pos{},
+		things: map[string]thing{}, tables: map[string]*table{}}
 }
 
 type loaded struct {
 	file File
 	spec fileSpec
+
+	table bool // it is no rule file but a table that one names
 }
 
 // decode reads all files, in the order of their names.
@@ -121,13 +146,22 @@ func (s *setCompiler) decode(files []File) []loaded {
 	files = slices.Clone(files)
 	slices.SortStableFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	loader := &strictyaml.Loader{Env: s.env.Getenv}
-	specs := make([]loaded, 0, len(files))
-	for _, file := range files {
-		l := loaded{file: file}
-		if root := loader.Parse(file.Name, file.Data, s.errs); root != nil {
-			loader.Decode(file.Name, root, &l.spec, s.errs)
+	specs := make([]loaded, len(files))
+	roots, errs := make([]*yaml.Node, len(files)), make([]strictyaml.Errors, len(files))
+	var tables []string
+	for i, file := range files {
+		roots[i] = loader.Parse(file.Name, file.Data, &errs[i])
+		tables = append(tables, namedTables(file.Name, roots[i])...)
+	}
+	for i, file := range files {
+		specs[i].file = file
+		if specs[i].table = slices.Contains(tables, filepath.Clean(file.Name)); specs[i].table {
+			continue
 		}
-		specs = append(specs, l)
+		*s.errs = append(*s.errs, errs[i]...)
+		if roots[i] != nil {
+			loader.Decode(file.Name, roots[i], &specs[i].spec, s.errs)
+		}
 	}
 	return specs
 }
@@ -136,14 +170,11 @@ func (s *setCompiler) decode(files []File) []loaded {
 func (s *setCompiler) loadFrames(specs []loaded) {
 	var frames []geo.FrameSpec
 	at := map[string]frameSpec{}
-	first := map[string]strictyaml.Pos{}
 	for _, l := range specs {
 		for _, entry := range l.spec.Frames {
-			if other, twice := first[entry.Key]; twice {
-				s.errs.Add(entry.Pos, "frame %q is defined twice, first at %s", entry.Key, other)
+			if !s.claim("frame", entry.Key, entry.Pos) {
 				continue
 			}
-			first[entry.Key] = entry.Pos
 			f := entry.Value
 			at[entry.Key] = f
 			spec := geo.FrameSpec{Name: entry.Key, Parent: f.Parent, Translation: f.Translation, Scale: f.Scale, Matrix: f.Matrix, Direction: f.Direction, Axes: f.Axes}
@@ -158,7 +189,7 @@ func (s *setCompiler) loadFrames(specs []loaded) {
 	for _, problem := range problems {
 		pos, ok := at[problem.Frame].pos[problem.Key]
 		if !ok {
-			pos = first[problem.Frame]
+			pos = s.things[problem.Frame].pos
 		}
 		s.errs.Add(pos, "frame %q: %s", problem.Frame, problem.Message)
 	}
@@ -186,6 +217,7 @@ func (s *setCompiler) field(path []string) int {
 func (s *setCompiler) finish() {
 	p := s.program
 	p.plan, p.fields = jsonscan.NewPlan(s.paths), len(s.paths)
+	s.trial.listen(p, s.env.Sources)
 	for name, source := range s.env.Sources {
 		for _, topic := range source.Topics {
 			if pattern, err := parsePattern(topic); err == nil {
@@ -200,7 +232,9 @@ func (s *setCompiler) finish() {
 		return
 	}
 	before := map[string]*rule{}
+	var tables []*table
 	if s.env.Previous != nil {
+		tables = s.env.Previous.tables
 		for _, r := range s.env.Previous.rules {
 			before[r.name] = r
 		}
@@ -218,19 +252,14 @@ func (s *setCompiler) finish() {
 		if r.inherit(was) {
 			fresh = append(fresh, r)
 		}
-		if !r.enabled {
-			continue
+		if r.enabled {
+			s.listen(r, i)
 		}
-		for _, source := range r.sources {
-			if p.sources[source] == nil {
-				p.sources[source] = &trie{}
-			}
-			if p.frontiers[source] == nil {
-				p.frontiers[source] = s.frontier(source)
-			}
-			for _, pattern := range r.patternsOf(source) {
-				p.sources[source].add(pattern.levels, i)
-			}
+	}
+	for i, t := range p.tables {
+		t.inherit(tableNamed(tables, t.name))
+		if t.stream != nil {
+			s.listen(t.stream, i-len(p.tables))
 		}
 	}
 	p.setBounds(s.env.Memory)
@@ -239,6 +268,23 @@ func (s *setCompiler) finish() {
 		now = s.env.Now
 	}
 	p.restore(fresh, nanos(now()))
+}
+
+// listen notes which topics a rule hears. The index of a table is below zero, so that they come first.
+func (s *setCompiler) listen(r *rule, index int) {
+	for _, source := range r.sources {
+		tree := s.program.sources[source]
+		if tree == nil {
+			tree = &trie{}
+			s.program.sources[source] = tree
+		}
+		if s.program.frontiers[source] == nil {
+			s.program.frontiers[source] = s.frontier(source)
+		}
+		for _, pattern := range r.patternsOf(source) {
+			tree.add(pattern.levels, index)
+		}
+	}
 }
 
 // frontier gives that of the set before, which goes on, or a new one.

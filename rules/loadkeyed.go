@@ -115,7 +115,9 @@ func (b *builder) keyed(spec *ruleSpec, in names) {
 		r.dedupe = &dedupe{by: b.expression(d.By, "dedupe.by", defaulted, in), within: d.Within}
 	}
 	for _, s := range spec.State {
-		if !isName(s.Key) {
+		if isReserved(s.Key) {
+			b.add(s.Pos, "state: the name %s is taken", s.Key)
+		} else if !isName(s.Key) {
 			b.add(s.Pos, "state: %q is no name: letters, digits and _, not beginning with a digit", s.Key)
 		} else if isReserved(s.Key) {
 			b.add(s.Pos, "state: the name %s is taken", s.Key)

@@ -31,7 +31,6 @@ type onChangeSpec struct {
 	Of           strictyaml.List[strictyaml.Text] `yaml:"of"`
 	Deadband     *strictyaml.Text                 `yaml:"deadband"`
 	AtLeastEvery *time.Duration                   `yaml:"at_least_every"`
-	pos          func(key string) strictyaml.Pos
 }
 
 // Validate checks what a type cannot say.

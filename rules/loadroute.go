@@ -43,13 +43,11 @@ func (b *builder) addresses(specs addressSpecs, where string, in names) map[stri
 // target finds a sink and the address that it reads.
 func (b *builder) target(to strictyaml.Text, specs addressSpecs, templates map[string]*template, where string) target {
 	t := target{sink: to.Value}
-	if b.env.Sinks == nil { // what the sink is, is not known
-		for _, key := range keysOf(templates) {
-			t.address = templates[key]
-		}
+	if b.env.Sinks == nil && to.Value != localName { // what the sink is, is not known
+		t.address = templates[b.trial.addressKey(to.Value, keysOf(templates))]
 		return t
 	}
-	sink, ok := b.env.Sinks[to.Value]
+	sink, ok := b.sink(to.Value)
 	if !ok {
 		b.add(to.Pos, "no sink %q%s", to.Value, didYouMean(to.Value, keysOf(b.env.Sinks)))
 		return t
@@ -65,6 +63,15 @@ func (b *builder) target(to strictyaml.Text, specs addressSpecs, templates map[s
 	return t
 }
 
+// sink gives what is known of a sink. local is one that no edge.yaml names.
+func (s *setCompiler) sink(name string) (SinkInfo, bool) {
+	if name == localName {
+		return SinkInfo{AddressKey: "topic"}, true
+	}
+	info, ok := s.env.Sinks[name]
+	return info, ok
+}
+
 // unread reports address keys that no sink of the route has a use for.
 func (b *builder) unread(to strictyaml.List[strictyaml.Text], specs addressSpecs, where string) {
 	if b.env.Sinks == nil {
@@ -73,7 +80,7 @@ func (b *builder) unread(to strictyaml.List[strictyaml.Text], specs addressSpecs
 	for _, key := range keysOf(specs) {
 		text := specs[key]
 		reads := func(name strictyaml.Text) bool {
-			sink, known := b.env.Sinks[name.Value]
+			sink, known := b.sink(name.Value)
 			return !known || sink.AddressKey == key
 		}
 		if text != nil && !slices.ContainsFunc(to, reads) {
@@ -85,7 +92,8 @@ func (b *builder) unread(to strictyaml.List[strictyaml.Text], specs addressSpecs
 func (b *builder) readInstead(to strictyaml.List[strictyaml.Text]) string {
 	var keys []string
 	for _, name := range to {
-		if key := b.env.Sinks[name.Value].AddressKey; key != "" && !slices.Contains(keys, key+":") {
+		sink, _ := b.sink(name.Value)
+		if key := sink.AddressKey; key != "" && !slices.Contains(keys, key+":") {
 			keys = append(keys, key+":")
 		}
 	}

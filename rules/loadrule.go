@@ -16,6 +16,7 @@ type builder struct {
 	*setCompiler
 	compiler
 	rule *rule
+	what string // "rule", in errors
 }
 
 // addRule compiles a rule and adds it to the set. What is wrong goes to the list of errors.
@@ -25,10 +26,13 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 		return
 	}
 	s.named[entry.Key] = entry.Pos
+	if !s.trial.wants(entry) {
+		return
+	}
 	spec := &entry.Value
 	spec.readable()
 	r := &rule{set: s.program, name: entry.Key, pos: entry.Pos, description: spec.Description, enabled: spec.Enabled == nil || *spec.Enabled}
-	b := &builder{setCompiler: s, rule: r}
+	b := &builder{setCompiler: s, rule: r, what: "rule"}
 	b.compiler.set = s
 	b.from(spec)
 	b.options(spec)
@@ -62,6 +66,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	r.onError = b.letters(spec.OnError, "on_error")
 	b.remember(spec)
 	b.durability(spec)
+	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
 	s.program.rules = append(s.program.rules, r)
@@ -69,7 +74,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 
 // add notes an error of the rule.
 func (b *builder) add(pos strictyaml.Pos, format string, args ...any) {
-	b.errs.Add(pos, "rule %q: %s", b.rule.name, fmt.Sprintf(format, args...))
+	b.errs.Add(pos, "%s %q: %s", b.what, b.rule.name, fmt.Sprintf(format, args...))
 }
 
 // from reads where the rule's messages come from.
@@ -80,6 +85,12 @@ func (b *builder) from(spec *ruleSpec) {
 	}
 	for _, source := range spec.Source {
 		r.sources = append(r.sources, source.Value)
+		if source.Value == localName {
+			if spec.Topic == nil {
+				b.add(source.Pos, "topic is missing: say which of the messages of local it hears")
+			}
+			continue
+		}
 		if known, ok := b.env.Sources[source.Value]; b.env.Sources != nil && !ok {
 			b.add(source.Pos, "no source %q%s", source.Value, didYouMean(source.Value, keysOf(b.env.Sources)))
 		} else if ok && spec.Topic == nil && len(known.Topics) == 0 {
@@ -119,6 +130,8 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		switch {
 		case isReserved(let.Key):
 			b.add(let.Pos, "let: the name %s is taken", let.Key)
+		case b.tables[let.Key] != nil:
+			b.add(let.Pos, "let: the name %s is taken by the table at %s", let.Key, b.tables[let.Key].pos)
 		case !isName(let.Key):
 			b.add(let.Pos, "let: %q is no name: letters, digits and _, not beginning with a digit", let.Key)
 		}
@@ -299,6 +312,7 @@ func (b *builder) expression(text *strictyaml.Text, where string, m mode, n name
 
 // expressionAt compiles an expression that begins at a place of a text.
 func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where string, m mode, n names) *expression {
+	b.watch = b.watching(text, offset, source, where)
 	eval, err := b.compile(source, m, n)
 	if err != nil {
 		at := max(err.at, 0)

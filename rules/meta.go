@@ -22,9 +22,13 @@ func metaOf(m *engine.Message, name string) Value {
 	if meta == nil {
 		return null
 	}
-	switch name {
-	case "source":
+	if name == "source" {
 		return stringValue(meta.Source)
+	}
+	if meta == localMeta {
+		return null
+	}
+	switch name {
 	case "qos":
 		return intValue(int64(meta.QoS))
 	case "retain":

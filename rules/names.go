@@ -40,6 +40,7 @@ func isReserved(name string) bool {
 
 func (k *compiler) unknown(name string, at int) *sourceError {
 	candidates := append(append(slices.Clone(standardNames), k.lets...), k.locals...)
+	candidates = append(candidates, keysOf(k.set.tables)...)
 	if functionNamed(name) != nil || name == "lag" {
 		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
 	}

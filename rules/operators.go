@@ -87,6 +87,10 @@ func (k *compiler) binary(n *ast.BinaryNode) (evaluator, *sourceError) {
 		return k.coalesce(n)
 	case "matches":
 		return k.matches(n)
+	case "in":
+		if t := k.table(n.Right); t != nil {
+			return k.inTable(n, t)
+		}
 	}
 	left, err := k.node(n.Left)
 	if err != nil {
@@ -220,6 +224,7 @@ func (k *compiler) logic(n *ast.BinaryNode) (evaluator, *sourceError) {
 	if err != nil {
 		return nil, err
 	}
+	left, right = k.watch.clause(n.Left, left), k.watch.clause(n.Right, right)
 	m, leftNode, rightNode := k.mode, n.Left, n.Right
 	decided := n.Operator == "or" || n.Operator == "||" // the value of the left that settles it
 	return func(c *scope) (Value, error) {

@@ -19,6 +19,7 @@ import (
 // A Program is a compiled set of rules. It implements engine.Program, and is safe for concurrent use.
 type Program struct {
 	rules    []*rule // by file name, then in the order of the file
+	tables   []*table
 	sources  map[string]*trie
 	plan     *jsonscan.Plan
 	fields   int
@@ -34,8 +35,11 @@ type Program struct {
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
 
-	store    *Store // nil: nothing is on disk
-	observed bool   // the store knows that this program runs; of Tick
+	store    *Store                // nil: nothing is on disk
+	observed bool                  // the store knows that this program runs; of Tick
+	witness  func(*rule, error)    // of a set that is tested: hears of each error of a message
+	inbox    *inbox                // what comes to local from outside of the lanes
+	tell     func(*engine.Message) // of messages to local; nil: nobody
 
 	held        atomic.Int64 // bytes that the rules keep, about
 	memoryLimit int64        // above which who keeps more than reserve forgets
@@ -60,6 +64,13 @@ func (p *Program) Filters(source string) []string {
 		}
 		for _, pattern := range r.patternsOf(source) {
 			filters = append(filters, pattern.filter)
+		}
+	}
+	for _, t := range p.tables {
+		if t.stream != nil && slices.Contains(t.stream.sources, source) {
+			for _, pattern := range t.stream.patternsOf(source) {
+				filters = append(filters, pattern.filter)
+			}
 		}
 	}
 	slices.Sort(filters)
@@ -104,6 +115,8 @@ func (p *Program) newLane() *lane {
 	l := &lane{program: p, topics: map[string]map[string]*entry{}, marks: map[string]*passMark{}}
 	l.scope.slots = make([]jsonscan.Value, p.fields)
 	l.scope.idBase = p.laneID()
+	l.scope.chain, l.aside.chain = &l.chain, &l.chain
+	l.out = l.outlet
 	l.later = func(sink string, out *engine.Message) { l.pending = append(l.pending, draft{sink, out}) }
 	return l
 }
@@ -123,6 +136,11 @@ type lane struct {
 	made    []draft
 	slab    []engine.Message
 
+	sinks   engine.Emit // to the queues
+	out     engine.Emit // the same, but for what goes to local
+	chain   chain
+	errands []errand // to local, in order
+
 	frontier *frontier // of the message that is handled; nil: event time need not wait for others
 
 	later   engine.Emit // takes what is made under the lock of a memory
@@ -131,9 +149,15 @@ type lane struct {
 
 // An entry is what all messages of one topic have in common.
 type entry struct {
+	tables  []written
 	matches []matched
 	mark    *passMark // of the source; nil: no rule hears it
-	reads   bool      // a rule of them reads the payload
+	reads   bool      // a rule or table of them reads the payload
+}
+
+type written struct {
+	table  *table
+	params []string
 }
 
 type matched struct {
@@ -164,6 +188,10 @@ func (l *lane) find(source, topic string) *entry {
 		found := tree.find(levels, nil)
 		slices.Sort(found)
 		for _, i := range slices.Compact(found) {
+			if i < 0 { // see setCompiler.listen
+				e.write(l.program.tables[len(l.program.tables)+i], source, levels)
+				continue
+			}
 			r := l.program.rules[i]
 			for _, pattern := range r.patternsOf(source) {
 				if params, ok := pattern.match(levels); ok {
@@ -177,6 +205,17 @@ func (l *lane) find(source, topic string) *entry {
 	known[topic] = e
 	l.cached++
 	return e
+}
+
+// write adds a table, if its pattern matches.
+func (e *entry) write(t *table, source string, levels []string) {
+	for _, pattern := range t.stream.patternsOf(source) {
+		if params, ok := pattern.match(levels); ok {
+			e.tables = append(e.tables, written{t, params})
+			e.reads = e.reads || t.stream.reads
+			return
+		}
+	}
 }
 
 func (l *lane) markOf(source string) *passMark {
@@ -198,8 +237,16 @@ func (r *rule) patternsOf(source string) []*pattern {
 	return r.set.defaults[source]
 }
 
-// Process runs all rules that match m.
+// Process runs all rules that match m, and those that match what comes of it through local.
 func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
+	l.begin(now, emit)
+	l.handle(now, m)
+	l.follow(now)
+	l.sinks = nil
+}
+
+// handle writes m to the tables and runs the rules, each in order.
+func (l *lane) handle(now time.Time, m *engine.Message) {
 	source := ""
 	if m.Meta != nil {
 		source = m.Meta.Source
@@ -207,15 +254,14 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 	e := l.find(source, m.Topic)
 	c := &l.scope
 	c.now, c.message = now, m
-	l.emit = emit
+	l.frontier = nil
 	if e.mark != nil && m.Order != 0 {
-		l.frontier = nil
 		if e.mark.frontier.active.Load() {
 			l.frontier = e.mark.frontier
 		}
 		defer l.passed(e.mark, m.Order) // also when a rule panics: else event time would stand still
 	}
-	if len(e.matches) == 0 {
+	if len(e.matches)+len(e.tables) == 0 {
 		return
 	}
 	if len(m.Payload) > l.program.payload {
@@ -229,6 +275,11 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 			l.refuse(e, true, bad)
 		}
 	}
+	for i := range e.tables {
+		if t := e.tables[i].table; bad == nil || !t.stream.reads {
+			t.take(l, m, e.tables[i].params)
+		}
+	}
 	for i := range e.matches {
 		r := e.matches[i].rule
 		if bad == nil || !r.reads {
@@ -240,6 +291,11 @@ func (l *lane) Process(now time.Time, m *engine.Message, emit engine.Emit) {
 // refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.
 func (l *lane) refuse(e *entry, readers bool, err error) {
 	c := &l.scope
+	for _, w := range e.tables {
+		if w.table.stream.reads || !readers {
+			w.table.fail(c, err)
+		}
+	}
 	var told []string
 	for _, match := range e.matches {
 		r := match.rule
@@ -249,6 +305,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		c.rule, c.params = r, match.params
 		r.book.in.Add(1)
 		r.book.failed.Add(1)
+		r.witnessed(err)
 		loud := r.book.err(classOf(err), c.now)
 		if len(r.onError) == 0 {
 			r.log(classOf(err), err, loud)

@@ -224,11 +224,15 @@ const fireBatch = 256
 // Tick fires what is due.
 func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 	l := p.ticker
-	l.emit, l.scope.now = emit, now
+	l.begin(now, emit)
 	if p.store != nil && !p.observed {
 		p.observed = true
 		p.store.observe(p)
 	}
+	for _, e := range p.inbox.empty() {
+		l.await(e)
+	}
+	l.follow(now)
 	for {
 		var next int64
 		for _, r := range p.timed {
@@ -238,6 +242,7 @@ func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 			due := r.due()
 			for due != 0 && due <= nanos(now) {
 				r.remembering(l, func() { r.memory.fire(l, r, nanos(now), true, fireBatch) })
+				l.follow(now)
 				due = r.due()
 			}
 			if due != 0 && (next == 0 || due < next) {
@@ -246,7 +251,7 @@ func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 		}
 		p.due.Store(next)
 		if p.unchanged(next) {
-			l.emit = nil
+			l.sinks = nil
 			if next == 0 {
 				return time.Time{}
 			}

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -81,51 +80,6 @@ type target struct {
 
 // Settled counts a message that the rule made alone, or all that it made of one message.
 func (r *rule) Settled(_ *engine.Message, outcome engine.Outcome) { r.book.settle(outcome) }
-
-// Rejected sends a message that a sink refused for good to the rule's on_error.
-func (r *rule) Rejected(out *engine.Message, sink string, err error, emit engine.Emit) {
-	class := Rejected
-	if errors.Is(err, engine.ErrExpired) {
-		class = Expired
-	}
-	now := time.Now()
-	failed := &evalError{Class: class, Message: "sink " + sink + ": " + err.Error(), at: -1}
-	loud := r.book.err(class, now)
-	letter := []byte(nil)
-	for i := range r.onError {
-		if r.onError[i].sink == sink {
-			continue // it would be refused for the same reason
-		}
-		if letter == nil {
-			letter = r.letter(now, out, class, failed)
-		}
-		c := &scope{now: now, rule: r, message: out.Root(), params: r.paramsOf(out.Root())}
-		c.idBase = r.set.laneID()
-		r.onError[i].send(c, r, out, letter, emit)
-	}
-	if letter == nil {
-		r.log(class, failed, loud)
-	}
-}
-
-// A member stands behind one of several messages that a rule made of one: the group is what is counted.
-type member rule
-
-func (o *member) Settled(*engine.Message, engine.Outcome) {}
-
-func (o *member) Rejected(out *engine.Message, sink string, err error, emit engine.Emit) {
-	(*rule)(o).Rejected(out, sink, err, emit)
-}
-
-// paramsOf matches a topic again, for the rare case that nobody has kept the params.
-func (r *rule) paramsOf(m *engine.Message) []string {
-	for _, p := range r.pattern {
-		if params, ok := p.match(splitTopic(m.Topic)); ok {
-			return params
-		}
-	}
-	return nil
-}
 
 // process runs the rule for one message. What it emits holds m.
 func (r *rule) process(l *lane, m *engine.Message, params []string) {
@@ -242,6 +196,11 @@ func (r *rule) judge(l *lane, find func(*rule, *lane) (verdict, error)) {
 // compute is the way of a message through a rule that keeps nothing.
 func (r *rule) compute(l *lane) (verdict, error) {
 	c := &l.scope
+	if r.keyFirst {
+		if _, err := c.keyValue(); err != nil {
+			return passes, err
+		}
+	}
 	if pass, err := c.condition(r.when); !pass || err != nil {
 		return filtered, err
 	}
@@ -386,6 +345,12 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 			}
 			last = to.address
 		}
+		if to.sink == localName {
+			if err = c.chain.step(); err != nil {
+				l.made = l.made[:before]
+				return true, err
+			}
+		}
 		out := l.message()
 		out.Topic, out.Key, out.Payload, out.Headers = c.message.Topic, c.message.Key, payload, headers
 		out.Received = c.message.Received
@@ -394,6 +359,9 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 		}
 		if to.address != nil {
 			out.Address = address
+		}
+		if to.sink == localName {
+			toLocal(out, address)
 		}
 		if to.usesID {
 			out.ID = id + to.suffix

@@ -30,12 +30,15 @@ type scope struct {
 	last     []Value // the fields of the last message that the rule reads; none: there was no message
 	lags     []Value // by call of lag
 	noted    []Value // what the message leaves behind, before it is written
+	seen     []byte  // identity of what dedupe goes by
 	compared []Value // by on_change
 	absent   bool    // the key has fallen silent
 	order    string  // what order holds for, where that is not what it is for the message
 	fired    bool    // what is made has no message as its cause, but a window or a timer
 
 	journal *journal // of a durable rule that is at work
+	row     []byte   // identity of a key that is looked up in a table
+	chain   *chain   // how far the message has come through local
 
 	idBase   string // with which the ids of this lane begin
 	sequence int64

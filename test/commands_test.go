@@ -51,6 +51,11 @@ func TestExitCodes(t *testing.T) {
 		{"eval payload.a+1", `{`, 1, ""},
 		{"eval paylod.a", `{}`, 1, "did you mean payload?"},
 		{"eval --topic a/b topic", `{}`, 0, `"a/b"`},
+		{"test " + good, "", 0, "no tests"},
+		{"test " + bad, "", 1, "bad.yaml:2:25"},
+		{"test " + good + " -run x", "", 1, "no test has a name"},
+		{"test /no/such/path", "", 1, "/no/such/path"},
+		{"test", "", 2, "edge test --help"},
 		{"version", "", 0, "edge"},
 	} {
 		cmd := exec.Command(binary, strings.Fields(test.args)...)

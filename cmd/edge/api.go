@@ -20,6 +20,8 @@ func (a *app) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.HandleFunc("GET /v1/config", a.serveConfig)
 	mux.HandleFunc("GET /v1/rules", a.serveRules)
+	mux.HandleFunc("GET /v1/tables", a.serveTables)
+	mux.HandleFunc("GET /v1/tables/{name}", a.serveTable)
 	return mux
 }
 
@@ -33,6 +35,34 @@ func (a *app) serveRules(w http.ResponseWriter, _ *http.Request) {
 		list = append(list, s.program.Stats()...)
 	}
 	answer(w, http.StatusOK, map[string]any{"rules": list})
+}
+
+func (a *app) serveTables(w http.ResponseWriter, _ *http.Request) {
+	list := []rules.TableStats{}
+	if s := a.running.Load(); s != nil {
+		list = append(list, s.program.Tables(time.Now())...)
+	}
+	answer(w, http.StatusOK, map[string]any{"tables": list})
+}
+
+// serveTable writes the rows of one table as they are, one after the other: a table may be large.
+func (a *app) serveTable(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	s := a.running.Load()
+	if s == nil || !s.program.HasTable(name) {
+		names := []string{}
+		if s != nil {
+			for _, t := range s.program.Tables(time.Now()) {
+				names = append(names, t.Name)
+			}
+		}
+		answer(w, http.StatusNotFound, map[string]any{"error": fmt.Sprintf("no table %q", name), "tables": names})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := s.program.WriteTable(w, name, time.Now()); err != nil {
+		a.log.Debug("writing a table to a client", "table", name, "error", err)
+	}
 }
 
 // readiness is the answer of /readyz.

@@ -28,6 +28,16 @@ func TestAPI(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
+	for _, name := range []string{"keys", "state_bytes", "evicted"} {
+		if _, body := w.get("/v1/rules"); !strings.Contains(body, `"`+name+`": 0`) {
+			t.Errorf("/v1/rules has no %s: %s", name, body)
+		}
+	}
+	for _, name := range []string{"keys", "state_bytes", "evicted_total"} {
+		if _, body := w.get("/metrics"); !strings.Contains(body, "edge_rule_"+name+`{rule="warm"} 0`) {
+			t.Errorf("/metrics has no rule_%s", name)
+		}
+	}
 	if code, _ := w.get("/v1/nothing"); code != http.StatusNotFound {
 		t.Errorf("unknown path: %d", code)
 	}

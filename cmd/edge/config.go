@@ -258,7 +258,7 @@ func find(n *yaml.Node, keys ...string) *yaml.Node {
 func (c *Config) rulesEnv(log *slog.Logger, before *rules.Program) rules.Env {
 	env := rules.Env{
 		Sources: map[string]rules.SourceInfo{}, Sinks: map[string]rules.SinkInfo{},
-		Payload: int(min(c.Limits.Payload, 1<<30)), Depth: c.Limits.Depth,
+		Payload: int(min(c.Limits.Payload, 1<<30)), Depth: c.Limits.Depth, Memory: c.Limits.Memory,
 		Getenv: os.LookupEnv, Log: log, Previous: before, Wall: time.Now,
 	}
 	for _, s := range c.Sources {

@@ -39,7 +39,7 @@ func evalCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 			if len(payload) > maxPayload {
 				return fmt.Errorf("standard input: the payload has more than %d MiB", maxPayload>>20)
 			}
-			value, err := rules.Eval(args[0], payload, topic, files, rules.Env{Getenv: os.LookupEnv, Payload: maxPayload})
+			value, err := rules.Eval(args[0], payload, topic, files, rules.Env{Getenv: os.LookupEnv, Payload: maxPayload, ReadFile: readTableFile})
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"edge/internal/strictyaml"
@@ -20,6 +21,9 @@ type files struct {
 	config rules.File
 	rules  []rules.File
 	errs   strictyaml.Errors // what could not be read
+
+	tables []rules.File      // that the rules name, once they were loaded
+	prints map[string]string // what the files of tables were when they were read, by name
 }
 
 // maxFile is what is read of a file at most: one byte more than a file may have, so that the parser sees
@@ -93,7 +97,9 @@ func ruleFile(name string) bool {
 }
 
 // readFile reads a regular file: a pipe under that name would hold up the reload for ever.
-func readFile(name string) ([]byte, error) {
+func readFile(name string) ([]byte, error) { return readAtMost(name, maxFile) }
+
+func readAtMost(name string, most int64) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // reason is what is wrong with a file, without its name, which stands before it already.
@@ -123,7 +129,25 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// hash is equal for files of equal names and contents.
+// all lists the files, edge.yaml first.
+func (f *files) all() []rules.File {
+	return slices.Concat([]rules.File{f.config}, f.rules, f.tables)
+}
+
+// setHash is equal for sets of files of equal names and contents.
+func (f *files) setHash() string {
+	if len(f.tables) == 0 {
+		return f.hash()
+	}
+	h := sha256.New()
+	io.WriteString(h, f.hash())
+	for _, file := range f.tables {
+		fmt.Fprintf(h, "%d %s %x ", len(file.Name), file.Name, sha256.Sum256(file.Data))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// hash is equal for edge.yaml and rules of equal names and contents.
 func (f *files) hash() string {
 	h := sha256.New()
 	add := func(file rules.File) {
@@ -142,8 +166,8 @@ func (f *files) hash() string {
 
 // names lists the files, edge.yaml first.
 func (f *files) names() []string {
-	names := []string{f.config.Name}
-	for _, file := range f.rules {
+	var names []string
+	for _, file := range f.all() {
 		names = append(names, file.Name)
 	}
 	return names
@@ -151,11 +175,11 @@ func (f *files) names() []string {
 
 // changes says which of the files are new, gone or different from before.
 func (f *files) changes(before *files) (added, removed, changed []string) {
-	old := map[string]string{before.config.Name: string(before.config.Data)}
-	for _, file := range before.rules {
+	old := map[string]string{}
+	for _, file := range before.all() {
 		old[file.Name] = string(file.Data)
 	}
-	for _, file := range append([]rules.File{f.config}, f.rules...) {
+	for _, file := range f.all() {
 		data, ok := old[file.Name]
 		switch {
 		case !ok:

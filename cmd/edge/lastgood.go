@@ -20,6 +20,7 @@ type keptFile struct {
 type keptFiles struct {
 	Config keptFile   `json:"config"`
 	Rules  []keptFile `json:"rules"`
+	Tables []keptFile `json:"tables,omitempty"`
 }
 
 // stateDir is where a config keeps its state. One that cannot be read does not say; then systemd may.
@@ -35,22 +36,28 @@ func writeLastGood(dir string, f files) error {
 	for _, file := range f.rules {
 		kept.Rules = append(kept.Rules, keptFile(file))
 	}
+	for _, file := range f.tables {
+		kept.Tables = append(kept.Tables, keptFile(file))
+	}
 	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, lastGood), data)
+	return writeWhole(filepath.Join(dir, lastGood), data, 0o600)
 }
 
 // writeWhole writes a file so that a power cut leaves the old one or the new one.
-func writeWhole(name string, data []byte) error {
+func writeWhole(name string, data []byte, mode os.FileMode) error {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*") // mode 0600
+	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*") // for its owner only
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // gone already when all went well
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -88,6 +95,9 @@ func readLastGood(dir string) (f files, ok bool) {
 	f.config = rules.File(kept.Config)
 	for _, file := range kept.Rules {
 		f.rules = append(f.rules, rules.File(file))
+	}
+	for _, file := range kept.Tables {
+		f.tables = append(f.tables, rules.File(file))
 	}
 	return f, true
 }

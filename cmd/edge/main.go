@@ -49,12 +49,12 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return errors.New("say what to do: edge run, lint, eval or version")
+			return errors.New("say what to do: edge run, lint, test, eval or version")
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(stderr), lintCommand(stdout, stderr), evalCommand(stdin, stdout), versionCommand(stdout))
-	root.SetArgs(args)
+	root.AddCommand(runCommand(stderr), lintCommand(stdout, stderr), testCommand(stdout, stderr), evalCommand(stdin, stdout), versionCommand(stdout))
+	root.SetArgs(withLongRun(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

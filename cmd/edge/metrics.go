@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -82,7 +83,15 @@ var (
 	ruleResults  = counter("rule_results_total", "Results of windows and timers.", "rule")
 	ruleMissing  = counter("rule_missing_total", "Conditions that were false because something was missing or null.", "rule")
 	ruleLeftOut  = counter("rule_left_out_total", "Values that collect had no room for, counted with each result.", "rule")
+	ruleKeys     = gauge("rule_keys", "Keys of which the rule keeps something.", "rule")
+	ruleBytes    = gauge("rule_state_bytes", "What that takes, about.", "rule")
+	ruleEvicted  = counter("rule_evicted_total", "Keys that were forgotten because there was no room.", "rule")
 	ruleErrors   = counter("rule_errors_total", "Errors by class.", "rule", "class")
+
+	tableKeys    = gauge("table_keys", "Rows of a table.", "table")
+	tableWrites  = counter("table_writes_total", "Messages written to a table.", "table")
+	tableEvicted = counter("table_evicted_total", "Rows dropped because the table was full.", "table")
+	tableErrors  = counter("table_errors_total", "Messages that could not be written to a table, by class.", "table", "class")
 )
 
 // Describe sends nothing: names of rules, sources and sinks come and go with reloads.
@@ -104,6 +113,7 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 	if s := a.running.Load(); s != nil {
 		a.tellEngine(s, tell)
 		tellRules(s.program.Stats(), tell)
+		tellTables(s.program.Tables(time.Now()), tell)
 	}
 }
 
@@ -177,8 +187,22 @@ func tellRules(list []rules.RuleStats, tell teller) {
 		tell(ruleResults, float64(r.Results), r.Name)
 		tell(ruleMissing, float64(r.Missing), r.Name)
 		tell(ruleLeftOut, float64(r.LeftOut), r.Name)
+		tell(ruleKeys, float64(r.Keys), r.Name)
+		tell(ruleBytes, float64(r.StateBytes), r.Name)
+		tell(ruleEvicted, float64(r.Evicted), r.Name)
 		for class, n := range r.Errors {
 			tell(ruleErrors, float64(n), r.Name, class)
+		}
+	}
+}
+
+func tellTables(list []rules.TableStats, tell teller) {
+	for _, t := range list {
+		tell(tableKeys, float64(t.Keys), t.Name)
+		tell(tableWrites, float64(t.Writes), t.Name)
+		tell(tableEvicted, float64(t.Evicted), t.Name)
+		for class, n := range t.Errors {
+			tell(tableErrors, float64(n), t.Name, class)
 		}
 	}
 }

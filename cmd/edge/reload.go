@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +33,8 @@ type app struct {
 	stop    atomic.Bool // no longer ready
 
 	watched atomic.Pointer[[]string] // files beside edge.yaml and the rules that a load depends on
+	named   []string                 // of these, those that edge.yaml names
+	tables  []string                 // and the tables that the rules name
 	tried   string                   // stamp of the files that were loaded last, with or without success
 	wanted  string                   // http.listen of files that are good but for that port, which is in use
 }
@@ -68,7 +72,7 @@ func listErrors(errs strictyaml.Errors) []oneError {
 // before: a box that lost power in the middle of an edit must come up.
 func (a *app) start(ctx context.Context) error {
 	f := a.read()
-	next, config, errs := load(f, nil, a.log)
+	next, config, errs := load(&f, nil, a.log)
 	a.depend(config, f)
 	bad := errs
 	if len(errs) > 0 {
@@ -77,7 +81,7 @@ func (a *app) start(ctx context.Context) error {
 		if !ok {
 			return errs
 		}
-		if next, _, errs = load(good, nil, a.log); len(errs) > 0 {
+		if next, _, errs = load(&good, nil, a.log); len(errs) > 0 {
 			return bad
 		}
 	}
@@ -104,7 +108,7 @@ func (a *app) read() files {
 	for range 20 { // a folder that never rests is loaded as it is; the next look comes soon
 		time.Sleep(20 * time.Millisecond)
 		again := readFiles(a.options.config, a.options.rules)
-		if again.hash() == f.hash() {
+		if a.stamp(&again, nil) == a.stamp(&f, nil) {
 			break
 		}
 		f = again
@@ -116,13 +120,13 @@ func (a *app) read() files {
 // of what runs is touched unless all of them are good.
 func (a *app) reload(ctx context.Context, forced bool) {
 	f := readFiles(a.options.config, a.options.rules)
-	if !forced && a.stamp(&f) == a.tried && !a.portFree() {
+	if !forced && a.stamp(&f, nil) == a.tried && !a.portFree() {
 		return
 	}
 	f = a.read()
 	a.wanted = ""
 	running := a.running.Load()
-	next, config, errs := load(f, running, a.log)
+	next, config, errs := load(&f, running, a.log)
 	a.depend(config, f)
 	if len(errs) > 0 {
 		a.counts.failures.Add(1)
@@ -165,7 +169,7 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	limitMemory(next.config.Limits.Memory)
 	a.engine.Swap(ctx, next.engineSet())
 	a.running.Store(next)
-	a.status.Store(&status{Hash: next.files.hash(), LoadedAt: time.Now(), Files: next.files.names()})
+	a.status.Store(&status{Hash: next.files.setHash(), LoadedAt: time.Now(), Files: next.files.names()})
 	a.counts.loads.Add(1)
 	a.wanted = ""
 	if server != a.server {
@@ -214,21 +218,28 @@ func (a *app) warnOfRestart(before, now *Config) {
 // depend notes which other files the load of f looked at, and the stamp of them all.
 func (a *app) depend(config *Config, f files) {
 	if config != nil {
-		named := config.namedFiles()
-		a.watched.Store(&named)
+		a.named = config.namedFiles()
 	}
-	a.tried = a.stamp(&f)
+	a.tables = slices.Sorted(maps.Keys(f.prints))
+	watched := slices.Concat(a.named, a.tables)
+	a.watched.Store(&watched)
+	a.tried = a.stamp(&f, f.prints)
 }
 
 // stamp is equal when the files, and those that they name, are. It is not shown to anybody: it is made of
-// secrets too.
-func (a *app) stamp(f *files) string {
+// secrets too. prints are those of tables that were read; the others are looked at.
+func (a *app) stamp(f *files, prints map[string]string) string {
 	h := sha256.New()
 	io.WriteString(h, f.hash())
-	if named := a.watched.Load(); named != nil {
-		for _, name := range *named {
-			digestFile(h, name)
+	for _, name := range a.named {
+		digestFile(h, name)
+	}
+	for _, name := range a.tables {
+		print, known := prints[name]
+		if !known {
+			print = tablePrint(name)
 		}
+		io.WriteString(h, print)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -34,8 +34,9 @@ type opened[T any] struct {
 // load makes a set of files. What is as it was in before, which may be nil, is the same object again. With
 // errors nothing is left open.
 //
-// The config comes back even with errors, as far as it could be read, for the files that it names.
-func load(f files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Errors) {
+// The config comes back even with errors, as far as it could be read, for the files that it names, and f has the
+// tables that were read.
+func load(f *files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Errors) {
 	errs := slices.Clone(f.errs)
 	config, more := parseConfig(strictyaml.Loader{}, f.config)
 	if f.config.Data != nil || len(errs) == 0 { // else it could not be read, and that is said already
@@ -49,6 +50,7 @@ func load(f files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Err
 		}
 		env = config.rulesEnv(log, running)
 	}
+	env.ReadFile = f.tableReader()
 	var program *rules.Program
 	if len(f.rules) > 0 {
 		program, more = rules.Load(f.rules, env)
@@ -58,7 +60,7 @@ func load(f files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Err
 	if len(errs) > 0 {
 		return nil, config, errs
 	}
-	s := &set{files: f, config: config, program: program}
+	s := &set{files: *f, config: config, program: program}
 	if errs := s.open(before, log); len(errs) > 0 {
 		s.discard()
 		return nil, config, errs

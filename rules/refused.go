@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"errors"
+	"time"
+
+	"edge/engine"
+)
+
+// Rejected sends a message that a sink refused for good to the rule's on_error.
+func (r *rule) Rejected(out *engine.Message, sink string, err error, emit engine.Emit) {
+	class := Rejected
+	if errors.Is(err, engine.ErrExpired) {
+		class = Expired
+	}
+	now := time.Now()
+	failed := &evalError{Class: class, Message: "sink " + sink + ": " + err.Error(), at: -1}
+	loud := r.book.err(class, now)
+	letter := []byte(nil)
+	for i := range r.onError {
+		if r.onError[i].sink == sink {
+			continue // it would be refused for the same reason
+		}
+		if letter == nil {
+			letter = r.letter(now, out, class, failed)
+		}
+		in, hops := inputOf(out), hopsOf(out)
+		c := &scope{now: now, rule: r, message: in, params: r.paramsOf(in), chain: &chain{hops: hops}}
+		c.idBase = r.set.laneID()
+		r.onError[i].send(c, r, out, letter, r.set.besides(emit, hops))
+	}
+	if letter == nil {
+		r.log(class, failed, loud)
+	}
+}
+
+// A member stands behind one of several messages that a rule made of one: the group is what is counted.
+type member rule
+
+func (o *member) Settled(*engine.Message, engine.Outcome) {}
+
+func (o *member) Rejected(out *engine.Message, sink string, err error, emit engine.Emit) {
+	(*rule)(o).Rejected(out, sink, err, emit)
+}
+
+// paramsOf matches a topic again, for the rare case that nobody has kept the params.
+func (r *rule) paramsOf(m *engine.Message) []string {
+	for _, p := range r.pattern {
+		if params, ok := p.match(splitTopic(m.Topic)); ok {
+			return params
+		}
+	}
+	return nil
+}
