@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,4 +89,35 @@ func TestSources(t *testing.T) {
 			equal(t, "order", strings.Join(ev.list(), ", "), "run feed, ran feed, close feed, run second")
 		})
 	})
+}
+
+// Messages are numbered by the name of their source, in the order of arrival, also over a swap of the source and
+// without a gap.
+func TestOrder(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string][]uint64{}
+	count := &program{process: func(_ time.Time, m *engine.Message, _ engine.Emit) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[m.Topic] = append(got[m.Topic], m.Order)
+	}}
+	set := func(f, other *feed) engine.Set {
+		return engine.Set{Program: count, Sources: map[string]engine.SourceSetup{"feed": {Source: f}, "other": {Source: other}}}
+	}
+	other := newFeed()
+	bubble(t, engine.Limits{Lanes: 1, Bytes: 100}, func(f *feed) engine.Set { return set(f, other) }, func(t *testing.T, e *engine.Engine, f *feed) {
+		offer := func(f *feed, source, payload string) {
+			f.offer(source, payload)
+			synctest.Wait()
+		}
+		offer(f, "feed", "1")
+		offer(f, "feed", "2")
+		offer(other, "other", "1")
+		next := newFeed()
+		e.Swap(t.Context(), set(next, other))
+		synctest.Wait()
+		offer(next, "feed", "3")
+		offer(other, "other", "2")
+	})
+	equal(t, "orders", fmt.Sprint(got), "map[feed:[1 2 3] other:[1 2]]")
 }

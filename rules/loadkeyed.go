@@ -162,7 +162,9 @@ func (b *builder) remember(spec *ruleSpec) {
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
 // gives each operator its place in it. It says fresh when the rule is durable and there was nothing of it in memory.
 func (r *rule) inherit(was *rule) (fresh bool) {
-	r.tellLost(was)
+	for _, line := range r.lost(was) {
+		r.set.lost = append(r.set.lost, fmt.Sprintf("rule %q: %s", r.name, line))
+	}
 	if r.memory == nil {
 		return false
 	}
@@ -207,25 +209,4 @@ func (r *rule) inherit(was *rule) (fresh bool) {
 		r.set.timed = append(r.set.timed, r)
 	}
 	return fresh && r.durable
-}
-
-// tellLost says what of that which the rule kept as it was before cannot go on.
-func (r *rule) tellLost(was *rule) {
-	if was.memory == nil || was.memory.shown.keys.Load() == 0 {
-		return
-	}
-	lost := func(what, held string) {
-		r.set.lost = append(r.set.lost, fmt.Sprintf("rule %q: %s, what %s is lost", r.name, what, held))
-	}
-	switch {
-	case r.memory == nil:
-		lost("it keeps nothing any more", "it kept")
-	case was.memory.signature != r.memory.signature:
-		lost("its key, split or source changed", "it kept")
-	case was.window == nil:
-	case r.window == nil || r.window.signature != was.window.signature:
-		lost("its window changed", "its open windows held")
-	case r.aggregate.signature != was.aggregate.signature:
-		lost("its aggregate changed", "its open windows held")
-	}
 }

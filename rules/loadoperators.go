@@ -222,6 +222,11 @@ func (r *rule) lost(was *rule) []string {
 		same := func(other *lagRule) bool { return other.source == l.source }
 		tell(!slices.ContainsFunc(r.lags, same), "lag(%s) is gone", l.source)
 	}
+	if w := was.window; w != nil {
+		same := r.window != nil && r.window.signature == w.signature
+		tell(!same, "its window is another: what its open windows held is lost")
+		tell(same && r.aggregate.signature != was.aggregate.signature, "its aggregate is another: what its open windows held is lost")
+	}
 	tell(was.onChange != nil && (r.onChange == nil || r.onChange.signature(r) != was.onChange.signature(was)),
 		"on_change compares something else: the next message of each key passes")
 	tell(was.throttle != nil && (r.throttle == nil || r.throttle.signature() != was.throttle.signature()),

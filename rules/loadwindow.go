@@ -92,17 +92,7 @@ func (b *builder) window(spec *ruleSpec, in names) {
 	if w.pos == nil { // it was wrong, and that is reported
 		return
 	}
-	if spec.Aggregate == nil {
-		b.add(w.pos[""], "window needs aggregate:, which says what comes of its messages; such as aggregate: {n: count()}")
-		for _, other := range [...]struct {
-			block *block
-			name  string
-		}{{spec.Map, "map"}, {spec.Set, "set"}} {
-			if other.block != nil {
-				b.add(other.block.pos, "%s and window exclude each other: %s is of one message, a window has many", other.name, other.name)
-			}
-		}
-	}
+	b.besideWindow(spec)
 	r.window = &window{unit: int64(time.Millisecond), maxDuration: math.MaxInt64}
 	in.out = false
 	r.window.timestamp = b.expression(w.Timestamp, "window.timestamp", strict, in)
@@ -113,6 +103,22 @@ func (b *builder) window(spec *ruleSpec, in names) {
 	after.out = true
 	r.window.having = b.expression(spec.Having, "having", lenient, after)
 	b.program.eventTime = b.program.eventTime || w.Timestamp != nil && r.enabled
+}
+
+// besideWindow checks what stands beside window: in the rule.
+func (b *builder) besideWindow(spec *ruleSpec) {
+	if spec.Absent != nil {
+		b.add(spec.Absent.pos, "absent and window exclude each other: absent tells of a key that is silent, a window of its messages; make two rules of it")
+	}
+	switch {
+	case spec.Aggregate != nil:
+	case spec.Map != nil:
+		b.add(spec.Map.pos, "map and window exclude each other: map is of one message, a window has many; write aggregate: instead")
+	case spec.Set != nil:
+		b.add(spec.Set.pos, "set and window exclude each other: set changes one message, a window has many; write aggregate: instead")
+	default:
+		b.add(spec.Window.pos[""], "window needs aggregate:, which says what comes of its messages; such as aggregate: {n: count()}")
+	}
 }
 
 // refuse reports something about a key of window.
@@ -171,6 +177,7 @@ func (b *builder) windowSizes(w *windowSpec, kind windowKind) {
 		hop, err := strictyaml.ParseDuration(w.Hop.Value)
 		if err != nil {
 			b.refuse(w, "hop", "hop wants a duration such as 10s, not %q", w.Hop.Value)
+			return
 		}
 		to.hop = b.duration(w, "hop", &hop, time.Millisecond)
 	}

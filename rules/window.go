@@ -61,6 +61,7 @@ type windows struct {
 	grace     int64
 	now       int64       // the latest of the engine's times that was seen: those of lanes and of Tick differ
 	seq       uint64      // counts the messages, for their order
+	came      arrival     // the message that is handled
 	open      int         // windows, or of sliding ones messages
 	aggregate *aggregates // of any rule with the same signature
 }
@@ -137,6 +138,7 @@ func (r *rule) take(l *lane) (verdict, error) {
 	if w.event != nil {
 		w.memory.changedCommon(w.slot)
 		w.event.raise(l, r, source, at)
+		w.event.move() // also when nothing was raised: the source may have been idle
 		w.fireDue(l, r)
 	}
 	return v, err
@@ -148,9 +150,11 @@ func (w *windows) gather(l *lane, r *rule, at int64) error {
 	c.read = values[:0]
 	w.seq++
 	w.memory.changed(c.kept, w.slot)
-	if wrong := w.kind.put(l, r, &arrival{c.kept, at, w.seq, values}); err == nil {
+	w.came = arrival{c.kept, at, w.seq, values}
+	if wrong := w.kind.put(l, r, &w.came); err == nil {
 		err = wrong
 	}
+	w.came = arrival{}
 	clear(values) // they hold on to the payload
 	return err
 }

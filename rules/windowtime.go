@@ -66,7 +66,6 @@ func (e *eventTime) raise(l *lane, r *rule, index int, at int64) {
 	}
 	if after == 0 {
 		s.newest, s.some = at, true
-		e.move()
 		return
 	}
 	i, found := slices.BinarySearchFunc(s.pending, after, func(p raise, after uint64) int {
