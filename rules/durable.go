@@ -93,11 +93,11 @@ func (m *memory) attach(store *Store, r *rule) {
 		return
 	}
 	for k := m.oldest; k != nil; k = k.next { // all that is there is to be written
-		k.change = j.add(k.id, k)
-		k.change.gone = true // nothing of it is on disk
+		c := j.add(k.id, k)
+		c.gone = true // nothing of it is on disk
 		for slot := range k.slots() {
 			if k.memo(slot) != nil {
-				k.change.slots.add(slot)
+				c.slots.add(slot)
 			}
 		}
 	}
@@ -116,11 +116,6 @@ func (m *memory) detach(r *rule) {
 	var causes []*engine.Message
 	for _, g := range j.queue {
 		causes = append(causes, g.causes...)
-		for _, c := range g.changes {
-			if c.kept != nil {
-				c.kept.change = nil
-			}
-		}
 	}
 	j.queue, j.tail = nil, nil
 	j.store.mu.Lock()

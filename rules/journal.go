@@ -26,6 +26,7 @@ type journal struct {
 	// Under the lock of the memory:
 	queue  []*group           // in the order in which things happened
 	tail   *group             // the last of them, while more can join it; else nil
+	index  map[*kept]*change  // the changes of tail, where they are many
 	gone   map[string]*change // in tail, of keys that are no more
 	common *change            // in tail, of what schedules keep for all keys
 	rule   *rule              // that is at work; nil: none is
@@ -125,7 +126,37 @@ func (j *journal) add(id string, k *kept) *change {
 	c.id, c.kept = id, k
 	g := j.last()
 	g.changes = append(g.changes, c)
+	if k != nil && j.index != nil {
+		j.index[k] = c
+	}
 	return c
+}
+
+// fewChanges is how many of them are looked through faster than a map is asked.
+const fewChanges = 8
+
+// find gives the change of a key in tail, nil if there is none.
+func (j *journal) find(k *kept) *change {
+	if j.tail == nil {
+		return nil
+	}
+	if j.index != nil {
+		return j.index[k]
+	}
+	for _, c := range j.tail.changes {
+		if c.kept == k {
+			return c
+		}
+	}
+	if len(j.tail.changes) >= fewChanges {
+		j.index = make(map[*kept]*change, 2*fewChanges)
+		for _, c := range j.tail.changes {
+			if c.kept != nil {
+				j.index[c.kept] = c
+			}
+		}
+	}
+	return nil
 }
 
 // note holds the message that has changed something.
@@ -158,10 +189,11 @@ func (m *memory) changed(k *kept, slot int) {
 	if j == nil {
 		return
 	}
-	if k.change == nil {
-		k.change = j.add(k.id, k)
+	c := j.find(k)
+	if c == nil {
+		c = j.add(k.id, k)
 	}
-	k.change.slots.add(slot)
+	c.slots.add(slot)
 	j.note()
 }
 
@@ -184,11 +216,12 @@ func (m *memory) forgotten(k *kept) {
 	if j == nil {
 		return
 	}
-	c := k.change
+	c := j.find(k)
 	if c == nil {
 		c = j.add(k.id, nil)
 	}
-	c.kept, c.slots, c.gone, k.change = nil, 0, true, nil
+	delete(j.index, k)
+	c.kept, c.slots, c.gone = nil, 0, true
 	if j.gone == nil {
 		j.gone = map[string]*change{}
 	}
@@ -201,7 +234,10 @@ func (m *memory) returned(k *kept) {
 	if j := m.journal; j != nil {
 		if c := j.gone[k.id]; c != nil {
 			delete(j.gone, k.id)
-			c.kept, k.change = k, c
+			c.kept = k
+			if j.index != nil {
+				j.index[k] = c
+			}
 		}
 	}
 }
@@ -209,13 +245,11 @@ func (m *memory) returned(k *kept) {
 // seal writes down what changed, since what comes now may change it again.
 func (j *journal) seal(g *group) {
 	g.sealed = true
-	j.tail, j.common = nil, nil
+	j.tail, j.common, j.index = nil, nil, nil
 	clear(j.gone)
 	for _, c := range g.changes {
 		j.encode(c)
-		if c.kept != nil {
-			c.kept.change, c.kept = nil, nil
-		}
+		c.kept = nil
 	}
 }
 

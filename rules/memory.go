@@ -54,7 +54,6 @@ type kept struct {
 	more       *[]memo // of the slots after it
 	touched    int64   // when a message of it came last
 	prev, next *kept
-	change     *change // what of it is not written down yet, in a durable rule; nil: all is
 }
 
 // A memo is what one operator keeps for one key. Who changes one says so with memory.changed.
