@@ -77,6 +77,9 @@ func (p *Program) Filters(source string) []string {
 	return slices.Compact(filters)
 }
 
+// Store is where durable rules keep what they keep, nil where none does.
+func (p *Program) Store() *Store { return p.store }
+
 // Stats gives the books of all rules, in order.
 func (p *Program) Stats() []RuleStats {
 	stats := make([]RuleStats, len(p.rules))
