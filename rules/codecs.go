@@ -65,7 +65,7 @@ func (s *sightings) appendGrowth(dst []byte) ([]byte, bool) {
 func (s *sightings) grow(d *decoder) {
 	for range d.count(1) {
 		one := sighting{at: d.time(), id: d.text()}
-		if _, known := s.first[one.id]; !known && d.err == nil {
+		if at, known := s.first[one.id]; (!known || one.at > at) && d.err == nil {
 			s.add(one)
 		}
 	}

@@ -496,3 +496,97 @@ func TestDurableLoad(t *testing.T) {
 	}
 	load(t, tallying) // lint needs no place
 }
+
+// same compares what is on disk with what is in memory, when all is settled: what an operator changes without
+// saying so shows here.
+func (m *machine) same() {
+	m.t.Helper()
+	m.deliverAll()
+	m.store.commit()
+	env := testEnv
+	env.Store = func(bool) (*Store, error) { return m.store, nil }
+	env.Now = func() time.Time { return m.now }
+	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(m.text)}}, env)
+	if err := errs.Err(); err != nil {
+		m.t.Fatal(err)
+	}
+	is, read := m.p.rules[0].memory, newMemory("")
+	fresh := &rule{name: "r", set: p, memory: read, durable: true, maxKeys: defaultMaxKeys}
+	*read = memory{signature: is.signature, keys: map[string]*kept{}, slots: slices.Clone(is.slots)}
+	if w := p.rules[0].window; w != nil {
+		w.open = newWindows(p.rules[0], read, w.slot)
+		read.slots[w.slot].operator, read.slots[w.slot].schedule = w, w.open
+	}
+	p.restore([]*rule{fresh}, nanos(m.now))
+	if len(is.keys) < len(read.keys) {
+		m.t.Errorf("%d keys in memory, %d on disk", len(is.keys), len(read.keys))
+	}
+	if read.stale {
+		m.t.Error("not all on disk can be read")
+	}
+	for id, k := range is.keys {
+		other := read.keys[id]
+		for slot := range k.slots() {
+			want, got := k.memo(slot), other.memo(slot)
+			if want == nil && got == nil {
+				continue
+			}
+			if v, ok := want.(*stateValue); ok && got == nil && nanos(m.now)-v.written >= int64(10*seconds) {
+				continue // its ttl is over, and nobody has looked
+			}
+			if seen, ok := want.(*sightings); ok && got != nil { // on disk may be some that are over
+				list := got.(*sightings).order
+				if len(list) < len(seen.order) || !slices.Equal(list[len(list)-len(seen.order):], seen.order) {
+					m.t.Fatalf("%s: in memory %v, on disk %v", id, seen.order, list)
+				}
+				for _, one := range seen.order {
+					if got.(*sightings).first[one.id] != one.at {
+						m.t.Fatalf("%s: %v is on disk as of %d", id, one, got.(*sightings).first[one.id])
+					}
+				}
+				continue
+			}
+			if want == nil || got == nil || !bytes.Equal(want.append(nil), got.append(nil)) {
+				m.t.Fatalf("%s, slot %q: in memory %v, on disk %v", id, is.slots[slot].signature, want, got)
+			}
+			if m.p.rules[0].window == nil && want.size() != got.size() {
+				m.t.Errorf("%s, slot %q: %d bytes, %d when loaded", id, is.slots[slot].signature, want.size(), got.size())
+			}
+		}
+	}
+}
+
+func TestDurableSame(t *testing.T) {
+	const operators = `    dedupe: {by: payload.d, within: 20s}
+    state:
+      n: {value: '(state.n ?? 0) + 1'}
+      o: {value: payload.o, ttl: 10s}
+    map: {n: state.n, o: state.o, v: payload.v, lv: last.v, lag: 'lag(payload.v, 3)'}
+`
+	for name, text := range map[string]string{
+		"all":      operators + "    on_change: {of: out.v, deadband: 3, at_least_every: 7s}\n    throttle: {rate: 2/5s}\n",
+		"last":     operators + "    throttle: {rate: 1/4s, keep: last}\n    on_error: {to: dead2}\n",
+		"absent":   operators + "    absent: {for: 6s, expect: [x, a]}\n",
+		"few keys": operators + "    max_keys: 2\n",
+		"swept":    "    dedupe: {by: payload.d, within: 3s}\n",
+		"tumbling": "    window: {type: tumbling, size: 5s}\n    aggregate: {n: count(), l: collect(payload.v), o: last(payload.o)}\n",
+		"hopping":  "    window: {type: hopping, size: 5s, hop: 2s, timestamp: payload.ts}\n    aggregate: {n: count(), m: median(payload.v)}\n",
+		"sliding":  "    window: {type: sliding, size: 5s, timestamp: payload.ts, grace: 1s}\n    aggregate: {n: count(), m: max(payload.v)}\n",
+		"session":  "    window: {type: session, gap: 2s}\n    aggregate: {n: count(), m: stddev(payload.v)}\n",
+		"count":    "    window: {type: count, count: 3, hop: 5}\n    aggregate: {n: count(), m: stddev(payload.v)}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 6))
+			m := newMachine(t, head+"    key: payload.k\n    durable: true\n"+text+"    route: [{to: dead}]\n")
+			for i := range 600 {
+				m.tick(time.Duration(r.IntN(1500)) * time.Millisecond)
+				o := []string{"null", `"text"`, `{"a" : 1}`, "1.50", "7"}[r.IntN(5)]
+				m.send(topic, fmt.Sprintf(`{"k":%q,"d":%d,"v":%d,"o":%s,"i":%d,"ts":%d}`, string(rune('a'+r.IntN(4))), r.IntN(30), r.IntN(20), o, i, m.now.UnixMilli()-int64(r.IntN(3000))))
+				if r.IntN(8) == 0 {
+					m.same()
+				}
+			}
+			m.same()
+		})
+	}
+}

@@ -42,7 +42,9 @@ func (s *sightings) shed() {
 
 // forget drops the oldest.
 func (s *sightings) forget() {
-	delete(s.first, s.order[0].id)
+	if s.first[s.order[0].id] == s.order[0].at { // else it was seen again since, and read from disk twice
+		delete(s.first, s.order[0].id)
+	}
 	s.bytes -= perSighting + len(s.order[0].id)
 	s.order[0].id = ""
 	s.order = s.order[1:]
