@@ -341,6 +341,28 @@ func TestDurableOperators(t *testing.T) {
 			m.send(topic, `{"t":"2024-01-02T00:00:00Z","d":"1s","o":1,"f":1}`)
 			m.expects(`dead {"t":"2024-01-02T00:00:00Z","d":"1s","o":null,"f":0.5}`)
 		}},
+		"event time": {at("    window: {type: tumbling, size: 10s, timestamp: payload.ts, idle_timeout: 5s, on_late: {to: dead2}}\n    aggregate: {n: count(), from: window.start}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"ts":1700000001000}`)
+			m.expects()
+			m.tick(5 * seconds)
+			m.expects(`dead {"n":1,"from":1700000000000}`)
+			m.crash() // a window that has closed does not open again, also when it closed because nothing came
+			m.send(topic, `{"ts":1700000002000}`)
+			if m.store.commit(); len(m.out) != 1 || m.out[0].sink != "dead2" {
+				m.t.Errorf("got %v", m.out)
+			}
+			m.deliverAll()
+			m.send(topic, `{"ts":1700000012000}`)
+			m.expects()
+			m.crash()
+			m.send(topic, `{"ts":1700000013000}`)
+			m.expects()
+			m.crash()
+			m.tick(4 * seconds)
+			m.expects()
+			m.tick(seconds)
+			m.expects(`dead {"n":2,"from":1700000010000}`)
+		}},
 		"max_keys": {at("    max_keys: 2\n    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {id: params.id, n: state.n}\n    route: [{to: dead}]\n"), func(m *machine) {
 			for _, id := range []string{"a", "b", "a", "c"} {
 				m.send("hospital/H1/device/"+id+"/status", "{}")

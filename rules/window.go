@@ -94,7 +94,7 @@ func newWindows(r *rule, m *memory, slot int) *windows {
 	spec := r.window
 	w := &windows{memory: m, slot: slot, grace: spec.grace, aggregate: r.aggregate, now: math.MinInt64}
 	if spec.timestamp != nil {
-		w.event = &eventTime{mark: math.MinInt64, sources: make([]sourceTime, len(r.sources))}
+		w.event = &eventTime{mark: math.MinInt64, idle: spec.idle, sources: make([]sourceTime, len(r.sources))}
 	}
 	switch spec.kind {
 	case session:
