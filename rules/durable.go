@@ -100,6 +100,9 @@ func (m *memory) attach(store *Store, r *rule) {
 				c.slots.add(slot)
 			}
 		}
+		if len(j.tail.changes) >= 1024 {
+			j.seal(j.tail) // so that it need not be one write
+		}
 	}
 	for slot := range m.slots {
 		if _, ok := m.slots[slot].schedule.(commoner); ok {

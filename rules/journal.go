@@ -107,9 +107,11 @@ func (j *journal) last() *group {
 	if j.tail != nil {
 		return j.tail
 	}
-	g := &group{journal: j}
+	var g *group
 	if n := len(j.groups); n > 0 {
 		g, j.groups = j.groups[n-1], j.groups[:n-1]
+	} else {
+		g = &group{journal: j}
 	}
 	j.tail = g
 	j.queue = append(j.queue, g)
@@ -119,9 +121,11 @@ func (j *journal) last() *group {
 
 // add begins a change.
 func (j *journal) add(id string, k *kept) *change {
-	c := &change{}
+	var c *change
 	if n := len(j.spare); n > 0 {
 		c, j.spare = j.spare[n-1], j.spare[:n-1]
+	} else {
+		c = &change{}
 	}
 	c.id, c.kept = id, k
 	g := j.last()

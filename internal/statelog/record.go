@@ -277,13 +277,14 @@ func (b *Batch) bytes() []byte {
 // each hands on the records of a payload, with where their bytes begin in it. It is false when the payload is not
 // made of records.
 func each(payload []byte, do func(begin int, r *Record)) bool {
+	var r Record
 	for at := 0; at < len(payload); {
 		if len(payload)-at < 4 {
 			return false
 		}
 		n := int(binary.LittleEndian.Uint32(payload[at:]))
 		at += 4
-		var r Record
+		r = Record{}
 		if n < 0 || n > len(payload)-at || !r.parse(payload[at:at+n]) {
 			return false
 		}
