@@ -92,3 +92,34 @@ func BenchmarkSink(b *testing.B) {
 		})
 	}
 }
+
+type away struct{ discard }
+
+func (away) Write(_ context.Context, _ []*engine.Message, result []error) {
+	for i := range result {
+		result[i] = errAway
+	}
+}
+
+// BenchmarkDisk settles each message by the disk: the sink is away. Up to 512 are on their way, and share syncs.
+func BenchmarkDisk(b *testing.B) {
+	buffers := engine.NewBuffers(b.TempDir(), nil)
+	d, err := buffers.Open("s", "test")
+	if err != nil {
+		b.Fatal(err)
+	}
+	bench(b, 1, to("s"), one("s", engine.SinkSetup{Sink: away{}, Kind: "test", Disk: d,
+		Buffer: engine.Buffer{Type: engine.OnDisk, MaxSize: 64 << 20, WhenFull: engine.DropOldest}}))
+	_ = buffers.Close()
+}
+
+// BenchmarkDiskUp has a sink that takes all: what is written is only what it was too slow for.
+func BenchmarkDiskUp(b *testing.B) {
+	buffers := engine.NewBuffers(b.TempDir(), nil)
+	d, err := buffers.Open("s", "test")
+	if err != nil {
+		b.Fatal(err)
+	}
+	bench(b, 1, to("s"), one("s", engine.SinkSetup{Sink: discard{}, Kind: "test", Disk: d, Buffer: engine.Buffer{Type: engine.OnDisk}}))
+	_ = buffers.Close()
+}

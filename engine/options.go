@@ -40,7 +40,7 @@ type Backoff struct {
 // Buffer bounds the queue before a sink.
 type Buffer struct {
 	Type     BufferType    `yaml:"type"`          // memory
-	MaxSize  int64         `yaml:"max_size,size"` // 4 MiB; payload, address, headers and 128 bytes a message
+	MaxSize  int64         `yaml:"max_size,size"` // 4 MiB in memory: payload, address, headers and 128 bytes a message; 256 MiB on disk: of files
 	MaxAge   time.Duration `yaml:"max_age"`       // since it came into the queue; older ones are dropped. 0: none
 	WhenFull WhenFull      `yaml:"when_full"`     // block
 }
@@ -50,8 +50,8 @@ type BufferType string
 
 // The types of a buffer.
 const (
-	Memory BufferType = "memory"
-	Disk   BufferType = "disk"
+	InMemory BufferType = "memory"
+	OnDisk   BufferType = "disk"
 )
 
 // WhenFull says what happens to a message for which a queue has no room.
@@ -75,11 +75,15 @@ func (r *RetryAfter) Unwrap() error { return r.Err }
 
 // A SinkSetup is a sink and how its queue treats it. Kind is what it is, such as "nats": a name that gets a
 // sink of another kind gets a new queue, since messages for the one mean nothing to the other.
+//
+// Disk is where a buffer of type OnDisk keeps its messages; without it they are in memory. With a buffer in memory
+// it is where there are still some, which are delivered first.
 type SinkSetup struct {
 	Sink   Sink
 	Batch  Batch
 	Retry  Retry
 	Buffer Buffer
+	Disk   *Disk
 	Kind   string
 }
 
@@ -121,7 +125,7 @@ func (b *Backoff) DecodeScalar(text string) error {
 // DecodeScalar takes the types there are and no other.
 func (t *BufferType) DecodeScalar(text string) error {
 	switch v := BufferType(text); v {
-	case Memory, Disk:
+	case InMemory, OnDisk:
 		*t = v
 		return nil
 	}

@@ -28,7 +28,8 @@ type queue struct {
 	stop  context.CancelFunc // ends the running Write
 
 	store       store
-	first, last *item // taken, in order of arrival
+	disk        *diskStore // the same, when it is one
+	first, last *item      // taken, in order of arrival
 	taken       Usage
 	max         Usage // the most that was in store and taken together
 	pushes      uint64
@@ -39,6 +40,7 @@ type queue struct {
 	wakeCount int // what must be in the store for a push to wake the goroutine
 	wakeBytes int64
 
+	waiting   int    // pushes that wait for room
 	swaps     uint64 // a push that waits since before a swap is let in over the bound: new rules must not wait for a dead sink
 	lives     uint64 // counts retire, so that a late finish does not end a queue that was taken over again
 	retired   bool
@@ -67,6 +69,7 @@ type queue struct {
 	results  []error
 	lined    []*line    // scratch
 	aged     []*Message // taken out by gather, to be settled without the lock
+	safe     []*Message // on the disk since the sink had them, to be settled likewise
 	expired  []*item
 	left     []Sink // replaced before they ran, to be closed
 
@@ -85,6 +88,9 @@ func newQueue(e *Engine, name string, s SinkSetup) *queue {
 		timer: time.NewTimer(time.Hour)}
 	q.room.L = &q.mu
 	q.ctx, q.stop = context.WithCancel(e.writes)
+	q.mu.Lock()
+	q.useBuffer() // whose goroutine starts
+	q.mu.Unlock()
 	return q
 }
 
@@ -93,7 +99,13 @@ func (s SinkSetup) withDefaults() SinkSetup {
 	s.Batch.MaxBytes = cmp.Or(s.Batch.MaxBytes, 1<<20)
 	s.Retry.Backoff.Min = cmp.Or(s.Retry.Backoff.Min, 200*time.Millisecond)
 	s.Retry.Backoff.Max = max(cmp.Or(s.Retry.Backoff.Max, 10*time.Second), s.Retry.Backoff.Min)
-	s.Buffer.Type = cmp.Or(s.Buffer.Type, Memory)
+	s.Buffer.Type = cmp.Or(s.Buffer.Type, InMemory)
+	if s.Disk == nil {
+		s.Buffer.Type = InMemory
+	}
+	if s.Buffer.Type == OnDisk {
+		s.Buffer.MaxSize = cmp.Or(s.Buffer.MaxSize, defaultDisk)
+	}
 	s.Buffer.MaxSize = cmp.Or(s.Buffer.MaxSize, 4<<20)
 	s.Buffer.WhenFull = cmp.Or(s.Buffer.WhenFull, Block)
 	return s
@@ -104,23 +116,30 @@ func (s SinkSetup) withDefaults() SinkSetup {
 func (q *queue) push(m *Message, at time.Duration, forced bool) (waited bool) {
 	size := cost(m)
 	var dropped []*Message
+	evicted := false // messages from the disk, which are settled
 	q.mu.Lock()
 	swaps := q.swaps
 	for !q.fits(size) && !q.abandoned && !q.ended {
-		policy := q.setup.Buffer.WhenFull
-		if policy != DropOldest && policy != DropNewest {
+		if q.blocks(size) {
 			if forced || q.retired || swaps != q.swaps {
 				break
 			}
 			waited = true
+			q.waiting++
 			q.room.Wait()
+			q.waiting--
 			continue
 		}
-		if policy == DropNewest {
+		if q.setup.Buffer.WhenFull == DropNewest {
 			q.stats.Dropped.Newest++
 		} else {
+			if n := q.evictSafe(size); n > 0 {
+				q.stats.Dropped.Oldest += uint64(n)
+				evicted = true
+				continue
+			}
 			q.stats.Dropped.Oldest++
-			if it := q.evict(); it != nil {
+			if it := q.evictOldest(); it != nil {
 				dropped = append(dropped, it.m)
 				q.recycle(it)
 				continue
@@ -160,7 +179,7 @@ func (q *queue) push(m *Message, at time.Duration, forced bool) (waited bool) {
 	if wake {
 		q.wake <- struct{}{} // has room: only who finds the goroutine asleep sends
 	}
-	if len(dropped) > 0 {
+	if len(dropped) > 0 || evicted {
 		q.drop(dropped, "full")
 	}
 	return waited
@@ -176,10 +195,35 @@ func (q *queue) size() (messages int, bytes int64) {
 // else it would wait for ever.
 func (q *queue) fits(size int64) bool {
 	messages, bytes := q.size()
+	if q.disk != nil {
+		return messages == 0 || q.disk.fits(size)
+	}
 	return messages == 0 || bytes+size <= q.setup.Buffer.MaxSize
 }
 
-// evict takes out the oldest that is not being written, nil when there is none.
+// blocks tells whether a push waits for room, rather than that something is dropped: that is the policy, or it
+// is only until the disk has what it is being given.
+func (q *queue) blocks(size int64) bool {
+	policy := q.setup.Buffer.WhenFull
+	if policy != DropOldest && policy != DropNewest {
+		return true
+	}
+	s := q.disk
+	if s == nil || !s.settles() {
+		return false
+	}
+	return s.crowded(size) || policy == DropOldest && (!s.attached || s.disk.used == 0)
+}
+
+// evictOldest is evict for a full queue: with a disk, that is full of what is not on it.
+func (q *queue) evictOldest() *item {
+	if q.disk != nil {
+		return q.evictUnsafe()
+	}
+	return q.evict()
+}
+
+// evict takes out the oldest that is not being written, nil when there is none. A disk still has it.
 func (q *queue) evict() *item {
 	it := q.first
 	for it != nil && it.writing {

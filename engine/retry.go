@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,9 @@ func (q *queue) gather(now time.Duration) (again time.Duration) {
 	if q.retired && q.until > now {
 		again = min(again, q.until)
 	}
+	if q.disk != nil && q.disk.unread > 0 && q.disk.readAgain > now {
+		again = min(again, q.disk.readAgain)
+	}
 	q.wakeCount, q.wakeBytes = 1<<30, 1<<62
 	if now < q.hold {
 		return min(again, q.hold)
@@ -66,18 +70,30 @@ func (q *queue) giveUp(now time.Duration) {
 	if age := q.setup.Buffer.MaxAge; age > 0 {
 		for it := q.oldest(); it != nil && now-it.at >= age; it = q.oldest() {
 			q.evict()
+			if q.disk != nil {
+				q.disk.forget(it)
+			}
 			q.stats.Dropped.Age++
 			q.aged = append(q.aged, it.m)
 			q.recycle(it)
 		}
 	}
 	if q.retired && now >= q.until {
+		if q.disk != nil { // what is safe stays there
+			for it := q.evictUnsafe(); it != nil; it = q.evictUnsafe() {
+				q.expired = append(q.expired, it)
+			}
+			return
+		}
 		for it := q.evict(); it != nil; it = q.evict() {
 			q.expired = append(q.expired, it)
 		}
 	}
 	for q.nextExpiry() <= now {
 		it := q.evict()
+		if q.disk != nil {
+			q.disk.reject(it)
+		}
 		if it.err == nil {
 			it.err = q.lastErr
 		}
@@ -166,6 +182,9 @@ func (q *queue) gatherStore(now time.Duration, room int, bytes int64) (linger ti
 		// The look-up costs more than the rest of the loop, and mostly there is no line.
 		if len(q.lines) > 0 {
 			if l := q.lines[it.m.Key]; l != nil {
+				if q.disk != nil && q.taken.Bytes >= linedMost {
+					break
+				}
 				q.link(q.store.take(), now)
 				it.line = l
 				l.items = append(l.items, it)
@@ -199,7 +218,7 @@ func (q *queue) sort(now time.Duration) change {
 	var after time.Duration
 	var last error
 	hold := q.hold
-	q.lined = q.lined[:0]
+	q.lined, q.safe = q.lined[:0], q.safe[:0]
 	for _, it := range q.batch {
 		it.writing = false
 		if it.line != nil {
@@ -217,12 +236,16 @@ func (q *queue) sort(now time.Duration) change {
 			q.recycle(it)
 			continue
 		}
+		if it.copy != nil {
+			q.safe = append(q.safe, it.m)
+			it.m, it.copy = it.copy, nil
+		}
 		it.err = q.results[i]
 		last = it.err
 		if l == nil {
 			l = q.lines[it.m.Key]
 			if l == nil {
-				l = &line{key: it.m.Key}
+				l = &line{key: strings.Clone(it.m.Key)} // the message may be settled, and in use again, before the line ends
 				q.lines[l.key] = l
 				q.failed++
 			}
@@ -340,6 +363,6 @@ func (q *queue) leaveLine(it *item) {
 		l.items = slices.Delete(l.items, i, i+1)
 	}
 	if len(l.items) == 0 {
-		delete(q.lines, l.key) // not that of it.m, which may be settled and in use again
+		delete(q.lines, l.key)
 	}
 }

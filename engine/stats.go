@@ -53,6 +53,8 @@ type SinkStats struct {
 	ErrorAt  time.Time
 	DownFor  time.Duration
 	Retired  bool // its name is gone; it works off what it has
+	Waiting  int  // lanes that wait for room in it
+	Disk     DiskStats
 }
 
 // Drops counts messages dropped by policy.
@@ -115,6 +117,10 @@ func (q *queue) snapshot() SinkStats {
 	s.Kind, s.Retired, s.Failing, s.Up = q.kind, q.retired, len(q.lines), q.sick.IsZero()
 	s.Queued = q.max
 	s.Queued.Messages, s.Queued.Bytes = q.size()
+	s.Waiting = q.waiting
+	if q.disk != nil {
+		s.Disk = q.disk.snapshot()
+	}
 	if q.lastErr != nil {
 		s.Error = q.lastErr.Error()
 	}

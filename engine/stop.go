@@ -92,7 +92,7 @@ func (e *Engine) drain(ctx context.Context, queues []*queue) {
 	e.gate.mu.Lock()
 	use := e.gate.use
 	e.gate.mu.Unlock()
-	e.log.Warn("stopping with messages that are not delivered; those of QoS 1 and 2 come again", "messages", use.Messages)
+	e.log.Warn("stopping with messages that are neither delivered nor on disk; those of QoS 1 and 2 come again", "messages", use.Messages)
 	for _, q := range queues {
 		q.order(func() { q.abandoned = true })
 	}
@@ -105,7 +105,7 @@ func idle(queues []*queue) bool {
 	for _, q := range queues {
 		q.mu.Lock()
 		messages, _ := q.size()
-		busy := !q.ended && (messages > 0 || !q.asleep)
+		busy := !q.ended && (messages > 0 && !q.resting(q.engine.clock.read()) || !q.asleep)
 		q.mu.Unlock()
 		if busy {
 			return false

@@ -17,6 +17,13 @@ type item struct {
 	line    *line // where it waits for another try, or behind one that does
 
 	prev, next *item
+
+	// Of a store on disk.
+	record       uint64   // its number there; 0: it is not written
+	tail         bool     // it is in the store and not safe yet
+	listed       bool     // it is not safe yet
+	copy         *Message // it became safe while the sink had it: what takes the place of m if the sink does not take it
+	older, newer *item    // neighbours of those that are not safe
 }
 
 // cost is what a message takes of a queue's bound: what it holds and about what holds it.
@@ -29,8 +36,7 @@ func cost(m *Message) int64 {
 }
 
 // A store holds what came into a queue and was not tried yet, first in, first out. The queue calls it under
-// its lock. It is the seam for a store on disk: such a one may settle a message as soon as it is safe there,
-// and give another that says the same later.
+// its lock. One on disk settles a message as soon as it is safe there, and gives another that says the same.
 type store interface {
 	put(*item)
 	// peek returns the oldest without taking it, nil when there is none to be had now.

@@ -45,8 +45,8 @@ type Engine struct {
 	retired []*queue           // likewise
 	orders  map[string]*uint64 // by name of a source: the Order given out last; what it points to is guarded by the gate
 
-	panics            atomic.Uint64
-	panicLog, lostLog minutely
+	panics                     atomic.Uint64
+	panicLog, lostLog, goneLog minutely
 }
 
 // A name that left the set works off its queue for at most this long.

@@ -19,6 +19,7 @@ func (q *queue) run() {
 	defer q.timer.Stop()
 	for q.turn() {
 	}
+	q.endDisk()
 	q.engine.forget(q)
 	q.stop()
 	q.close(append(q.left, q.setup.Sink))
@@ -38,22 +39,40 @@ func (q *queue) turn() bool {
 		q.mu.Unlock()
 		return false
 	}
-	again := q.gather(now)
+	if left := q.leaveDisk(); left != nil {
+		q.mu.Unlock()
+		left.close()
+		return true
+	}
+	rest := q.resting(now)
+	if !rest && q.disk != nil && q.disk.hungry(now) {
+		q.mu.Unlock()
+		q.disk.refill()
+		return true
+	}
+	again := never
+	if !rest {
+		again = q.gather(now)
+	} else {
+		q.batch, q.aged, q.expired = q.batch[:0], q.aged[:0], q.expired[:0]
+		q.wakeCount, q.wakeBytes = 1, 0
+	}
 	if len(q.batch)+len(q.aged)+len(q.expired) == 0 {
 		messages, _ := q.size()
-		if q.final && messages == 0 {
-			q.ended = true
-			q.mu.Unlock()
-			return false
-		}
-		q.asleep = true
-		draining := q.draining && messages == 0
+		rest = rest || messages == 0
+		draining := q.draining && rest
+		q.ended = q.final && rest
+		q.asleep = !q.ended
+		ended := q.ended
 		q.mu.Unlock()
 		if draining {
 			select {
 			case q.engine.empty <- struct{}{}:
 			default: // Stop has yet to look at the one before
 			}
+		}
+		if ended {
+			return false
 		}
 		q.sleep(again - now)
 		return true
@@ -97,6 +116,7 @@ func (q *queue) deliver() {
 		q.results = append(q.results, errNoResult)
 	}
 	q.write()
+	q.forgetDone()
 	var written, rejected uint64
 	for i, it := range q.batch {
 		switch err := q.results[i]; {
@@ -124,6 +144,10 @@ func (q *queue) deliver() {
 	last := q.lastErr
 	q.mu.Unlock()
 	clear(q.results)
+	for _, m := range q.safe {
+		q.settle(m, Delivered)
+	}
+	clear(q.safe)
 
 	if q.ctx.Err() != nil {
 		return // cancelled, which says nothing about the sink
@@ -150,6 +174,49 @@ func (q *queue) write() {
 		}
 	}()
 	q.setup.Sink.Write(q.ctx, q.messages, q.results)
+}
+
+// forgetDone tells the store what the sink has taken or refused, before that is settled: what is settled
+// cannot be written to disk any more.
+func (q *queue) forgetDone() {
+	if q.disk == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, it := range q.batch {
+		switch err := q.results[i]; {
+		case err == nil:
+			q.disk.forget(it)
+		case errors.Is(err, ErrRejected):
+			q.disk.reject(it)
+		}
+	}
+}
+
+// resting tells that what is left may stay where it is, on disk, at a stop or with a sink that was removed. A
+// sink that takes messages gets those that are in memory already.
+func (q *queue) resting(now time.Duration) bool {
+	s := q.disk
+	if s == nil || s.unsafe.Messages > 0 {
+		return false
+	}
+	return q.retired && now >= q.until || q.draining && (s.unread > 0 || !s.attached || !q.sick.IsZero() || len(q.lines) > 0)
+}
+
+// endDisk closes the disk buffer of a queue that has ended.
+func (q *queue) endDisk() {
+	s := q.disk
+	if s == nil {
+		return
+	}
+	q.mu.Lock()
+	s.removed = q.retired
+	q.mu.Unlock()
+	s.close()
+	if n := s.remains; s.removed && n > 0 {
+		q.log.Warn("a sink was removed, and its disk buffer has messages left; they stay there, and go to a sink of this name and kind", "kind", q.kind, "messages", n, "dir", s.disk.dir)
+	}
 }
 
 // sleep waits for d to pass, or for a push or an order that wakes the goroutine.
@@ -202,7 +269,7 @@ func (q *queue) handOver(s SinkSetup) (ok bool) {
 				q.left = append(q.left, latest.Sink)
 			}
 			q.stop()
-		} else if latest.Batch == s.Batch && latest.Retry == s.Retry && latest.Buffer == s.Buffer {
+		} else if latest.Batch == s.Batch && latest.Retry == s.Retry && latest.Buffer == s.Buffer && latest.Disk == s.Disk {
 			return
 		}
 		q.next = &s
@@ -218,6 +285,7 @@ func (q *queue) replace(now time.Duration) []Sink {
 		old = append(old, q.setup.Sink)
 	}
 	q.setup, q.next = *q.next, nil
+	q.useBuffer()
 	if q.ctx.Err() != nil {
 		q.ctx, q.stop = context.WithCancel(q.engine.writes)
 	}

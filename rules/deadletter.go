@@ -82,6 +82,8 @@ type letterOrigin struct{ rule *rule }
 
 func (o *letterOrigin) Settled(*engine.Message, engine.Outcome) {}
 
+func (o *letterOrigin) Keep() (string, bool) { return keptLetter + o.rule.name, false }
+
 func (o *letterOrigin) Rejected(_ *engine.Message, sink string, err error, _ engine.Emit) {
 	class := Rejected
 	if errors.Is(err, engine.ErrExpired) {

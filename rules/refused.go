@@ -34,10 +34,36 @@ func (r *rule) Rejected(out *engine.Message, sink string, err error, emit engine
 	}
 }
 
+// Keep is what a disk buffer notes, to find the rule again when a sink refuses out later. What out was made of is
+// kept where a dead letter wants it.
+func (r *rule) Keep() (name string, cause bool) { return keptRule + r.name, len(r.onError) > 0 }
+
+// With these begin the names under which a disk buffer keeps what stands behind a message.
+const (
+	keptRule   = "rule/"
+	keptLetter = "letter/"
+)
+
+// Origin finds what stands behind a message from a disk buffer, nil when its rule is gone. It counts errors, but
+// no outcome: the message was counted when the disk had it.
+func (p *Program) Origin(name string) engine.Origin {
+	for _, r := range p.rules {
+		switch name {
+		case keptRule + r.name:
+			return (*member)(r)
+		case keptLetter + r.name:
+			return &letterOrigin{r}
+		}
+	}
+	return nil
+}
+
 // A member stands behind one of several messages that a rule made of one: the group is what is counted.
 type member rule
 
 func (o *member) Settled(*engine.Message, engine.Outcome) {}
+
+func (o *member) Keep() (string, bool) { return (*rule)(o).Keep() }
 
 func (o *member) Rejected(out *engine.Message, sink string, err error, emit engine.Emit) {
 	(*rule)(o).Rejected(out, sink, err, emit)

@@ -203,7 +203,7 @@ func (w *windows) fire(l *lane, r *rule, now int64) {
 // fireDue fires what a message has made due. Much of it is left to Tick, which does not hold the lock for long.
 func (w *windows) fireDue(l *lane, r *rule) {
 	for range fireBatch {
-		if w.next() != overdue {
+		if w.next() != overdue || r.stale() {
 			return
 		}
 		w.fire(l, r, w.now)

@@ -91,7 +91,7 @@ func (k *keyCounts) append(dst []byte) []byte {
 func (c *counts) load(d *decoder) memo {
 	k := &keyCounts{of: c, next: d.varint()}
 	for range d.count(3) {
-		k.list = append(k.list, aCount{from: c.time(d), n: d.varint(), messages: c.tally(d)})
+		k.list = append(k.list, oneCount{from: c.time(d), n: d.varint(), messages: c.tally(d)})
 	}
 	return k
 }
@@ -110,7 +110,7 @@ func (k *keySessions) append(dst []byte) []byte {
 func (s *sessions) load(d *decoder) memo {
 	k := &keySessions{of: s}
 	for range d.count(4) {
-		one := &aSession{from: s.time(d), to: s.time(d), timer: timer{seq: d.any()}, messages: s.tally(d)}
+		one := &oneSession{from: s.time(d), to: s.time(d), timer: timer{seq: d.any()}, messages: s.tally(d)}
 		k.list = append(k.list, one)
 		s.seq = max(s.seq, one.seq)
 	}

@@ -10,10 +10,10 @@ type counts struct {
 type keyCounts struct {
 	of   *counts
 	next int64 // messages until a window opens
-	list []aCount
+	list []oneCount
 }
 
-type aCount struct {
+type oneCount struct {
 	from     int64
 	n        int64
 	messages *tally
@@ -52,7 +52,7 @@ func (c *counts) put(l *lane, r *rule, m *arrival) error {
 		m.key.set(c.slot, have)
 	}
 	if have.next == 0 {
-		have.list = append(have.list, aCount{from: m.at, messages: c.start(r, countBytes)})
+		have.list = append(have.list, oneCount{from: m.at, messages: c.start(r, countBytes)})
 		have.next = c.every
 	}
 	have.next--

@@ -10,12 +10,12 @@ import (
 type sessions struct {
 	*windows
 	gap, most int64 // most: max_duration
-	ends      timers[*aSession]
+	ends      timers[*oneSession]
 }
 
-// An aSession is one session of a key. Its timer is not moved for each message, but looks again when it is due:
+// A oneSession is one session of a key. Its timer is not moved for each message, but looks again when it is due:
 // its due is never later than its end, and its seq that of its first message.
-type aSession struct {
+type oneSession struct {
 	timer
 	kept     *kept
 	from, to int64 // its first and last message
@@ -36,7 +36,7 @@ func (s *sessions) end(from, to int64) int64 {
 // keySessions are the open ones of a key, the earliest first.
 type keySessions struct {
 	of   *sessions
-	list []*aSession
+	list []*oneSession
 }
 
 func (k *keySessions) size() int {
@@ -56,7 +56,7 @@ func (k *keySessions) leave(*memory, int) {
 
 // takes says whether a session that is open takes a message of a time, and is open with it too: an earlier first
 // message brings the end by max_duration forward.
-func (s *sessions) takes(one *aSession, at int64) bool {
+func (s *sessions) takes(one *oneSession, at int64) bool {
 	return !s.closed(s.end(one.from, one.to)) && !s.closed(s.end(min(one.from, at), max(one.to, at))) && at < one.to+s.gap && at > one.from-s.gap && s.fits(one.from, one.to, at, at)
 }
 
@@ -86,7 +86,7 @@ func (s *sessions) put(_ *lane, r *rule, m *arrival) error {
 		s.memory.bytes += have.size()
 		m.key.set(s.slot, have)
 	}
-	var one *aSession
+	var one *oneSession
 	for _, other := range have.list {
 		switch {
 		case !s.takes(other, m.at):
@@ -98,14 +98,14 @@ func (s *sessions) put(_ *lane, r *rule, m *arrival) error {
 		}
 	}
 	if one == nil {
-		one = &aSession{kept: m.key, from: m.at, to: m.at, messages: s.start(r, sessionBytes)}
+		one = &oneSession{kept: m.key, from: m.at, to: m.at, messages: s.start(r, sessionBytes)}
 		one.due, one.seq = s.end(m.at, m.at), m.seq
 		s.ends.add(one)
 		have.list = append(have.list, one)
 	} else {
-		have.list = slices.DeleteFunc(have.list, func(other *aSession) bool { return other.kept == nil })
+		have.list = slices.DeleteFunc(have.list, func(other *oneSession) bool { return other.kept == nil })
 	}
-	slices.SortFunc(have.list, func(a, b *aSession) int {
+	slices.SortFunc(have.list, func(a, b *oneSession) int {
 		if a.from < b.from {
 			return -1
 		}
@@ -119,7 +119,7 @@ func (s *sessions) put(_ *lane, r *rule, m *arrival) error {
 }
 
 // join makes one session of two. The other has no key then.
-func (s *sessions) join(r *rule, one, other *aSession) {
+func (s *sessions) join(r *rule, one, other *oneSession) {
 	before := s.aggregate.size(one.messages)
 	r.aggregate.merge(one.messages, other.messages)
 	s.memory.bytes += s.aggregate.size(one.messages) - before
@@ -158,7 +158,7 @@ func (s *sessions) close(l *lane, r *rule) {
 	s.ended(one.messages, sessionBytes)
 	k := one.kept
 	have := k.memo(s.slot).(*keySessions)
-	have.list = slices.DeleteFunc(have.list, func(other *aSession) bool { return other == one })
+	have.list = slices.DeleteFunc(have.list, func(other *oneSession) bool { return other == one })
 	if len(have.list) == 0 {
 		s.memory.bytes -= have.size()
 		k.set(s.slot, nil)

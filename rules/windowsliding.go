@@ -11,13 +11,15 @@ type slidings struct {
 
 // A slider holds the messages of a key that windows to come may need, by their time and then as they came.
 type slider struct {
-	timer   // due: when the last of them is too old; looked at again when it is due
-	kept    *kept
-	of      *windows
-	list    []slid
-	tail    *timers[*slider]
-	forward *tally // of what is behind list[:turned], where tallies are small
-	turned  int    // list[:turned] have in their tally all from themselves to there
+	timer // due: when the last of them is too old; looked at again when it is due
+	kept  *kept
+	of    *windows
+	list  []slid
+	tail  *timers[*slider]
+	// Where tallies are small, list[:turned] have in theirs all from themselves to there, and forward has
+	// list[turned:added].
+	turned, added int
+	forward       *tally
 }
 
 // A slid is one message.
@@ -91,7 +93,7 @@ func (s *slider) drop(until int64) {
 	s.of.open -= n
 	clear(s.list[:n])
 	s.list = s.list[n:]
-	s.turned = max(s.turned-n, 0)
+	s.turned, s.added = max(s.turned-n, 0), max(s.added-n, 0)
 }
 
 // retire looks at the slider of a key that was to be silent, and drops it if it is.
@@ -116,48 +118,45 @@ func (s *slidings) put(l *lane, r *rule, m *arrival) error {
 	if err != nil {
 		return err
 	}
-	t, err := one.result(r)
+	t, err := one.result(r, len(one.list))
 	s.emit(l, r, m.key, s.told(r, l, m.at-s.size), s.told(r, l, m.at), t)
 	return err
 }
 
-// result is the tally of all that is held. The error is of the newest message.
-func (s *slider) result(r *rule) (*tally, error) {
+// result is the tally of the first n that are held. The error is that of the last. From one call to the next n goes
+// up, but for what was dropped in between.
+func (s *slider) result(r *rule, n int) (t *tally, err error) {
 	a := r.aggregate
-	t := a.start()
-	newest := len(s.list) - 1
+	t = a.start()
 	if a.layout.parts > 0 { // tallies are large, so that not each message can have one
-		var err error
-		for i := range s.list {
-			err = a.add(t, s.list[i].values, s.list[i].at, s.list[i].seq)
+		for i := range s.list[:n] {
+			err = s.list[i].addTo(a, t)
 		}
 		return t, err
 	}
-	// Two stacks: what was there when the front ran empty has tallies of all up to its end, from which the first
-	// can be dropped; what came since has one together. Each message is added twice, whatever the size.
-	if s.turned == 0 && newest > 0 {
-		var behind *tally
-		for i := newest - 1; i >= 0; i-- {
-			one := &s.list[i]
-			one.tally = a.start()
-			_ = a.add(one.tally, one.values, one.at, one.seq)
-			if behind != nil {
-				a.merge(one.tally, behind)
+	// Two stacks: when the front has run empty, all that was added becomes the front, each message with a tally of
+	// itself and those behind it, so that the first can be dropped. Each message is added twice, whatever the size.
+	if s.turned == 0 {
+		for i := s.added - 1; i >= 0; i-- {
+			s.list[i].tally = a.start()
+			_ = s.list[i].addTo(a, s.list[i].tally)
+			if i+1 < s.added {
+				a.merge(s.list[i].tally, s.list[i+1].tally)
 			}
-			behind = one.tally
 		}
-		s.turned, s.forward = newest, a.start()
+		s.turned, s.forward = s.added, a.start()
 	}
-	if s.forward == nil || newest == 0 {
-		s.turned, s.forward = 0, a.start()
+	for ; s.added < n; s.added++ {
+		err = s.list[s.added].addTo(a, s.forward)
 	}
-	err := a.add(s.forward, s.list[newest].values, s.list[newest].at, s.list[newest].seq)
 	if s.turned > 0 {
 		a.merge(t, s.list[0].tally)
 	}
 	a.merge(t, s.forward)
 	return t, err
 }
+
+func (s *slid) addTo(a *aggregates, t *tally) error { return a.add(t, s.values, s.at, s.seq) }
 
 func (s *slidings) first() (int64, bool) { return silence(&s.silent) }
 
@@ -244,12 +243,11 @@ func (s *lateSlidings) close(l *lane, r *rule) {
 	}
 	one.of.wasTold(one.seq)
 	one.of.drop(one.due - s.size)
-	t := r.aggregate.start()
-	for i := range one.of.list {
-		if m := &one.of.list[i]; m.at <= one.due {
-			_ = r.aggregate.add(t, m.values, m.at, m.seq)
-		}
+	n := len(one.of.list)
+	for n > 0 && one.of.list[n-1].at > one.due {
+		n--
 	}
+	t, _ := one.of.result(r, n) // what is wrong with a message was told when it came
 	s.emit(l, r, one.of.kept, one.due-s.size, one.due, t)
 }
 

@@ -26,7 +26,10 @@ func (a *app) handler() http.Handler {
 }
 
 func (a *app) serveConfig(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, a.status.Load())
+	answer(w, http.StatusOK, struct {
+		*status
+		Orphans []engine.Leftover `json:"buffers_without_sink,omitempty"`
+	}{a.status.Load(), a.orphans()})
 }
 
 func (a *app) serveRules(w http.ResponseWriter, _ *http.Request) {
@@ -80,6 +83,8 @@ type sinkState struct {
 	Down   string `json:"down_for"`
 	// HoldsBack: its queue is full and does not drop, so that the sources wait for it.
 	HoldsBack bool `json:"holds_back"`
+	// Disk: why its buffer cannot be written to the disk; meanwhile it is as one in memory.
+	Disk string `json:"disk,omitempty"`
 }
 
 func (a *app) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -110,12 +115,12 @@ func (a *app) ready() readiness {
 	for _, e := range s.config.Sinks {
 		one := stats.Sinks[e.Key]
 		full := holdsBack(e.Value.Buffer, one)
-		if one.Up && !full || one.Queued.Messages == 0 {
+		if one.Disk.Error == "" && (one.Up && !full || one.Queued.Messages == 0) {
 			continue
 		}
 		r.Sinks = append(r.Sinks, sinkState{
 			Name: e.Key, Queued: one.Queued.Messages, Error: one.Error,
-			Down: one.DownFor.Round(time.Second).String(), HoldsBack: full,
+			Down: one.DownFor.Round(time.Second).String(), HoldsBack: full, Disk: one.Disk.Error,
 		})
 	}
 	if store := s.program.Store(); store != nil {
@@ -128,7 +133,11 @@ func (a *app) ready() readiness {
 }
 
 // holdsBack says that whoever emits to a queue waits: it blocks, and has no room for one more like those in it.
+// One on disk knows itself.
 func holdsBack(b engine.Buffer, s engine.SinkStats) bool {
+	if s.Disk.Used {
+		return s.Waiting > 0
+	}
 	if b.WhenFull == engine.DropOldest || b.WhenFull == engine.DropNewest || s.Queued.Messages == 0 {
 		return false
 	}

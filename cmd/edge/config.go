@@ -32,7 +32,7 @@ type Config struct {
 
 // State is where edge keeps what outlives it.
 type State struct {
-	Dir string `yaml:"dir,path"` // "": nothing outlives it
+	Dir string `yaml:"dir,path"` // "": nothing outlives it, and no buffer is on disk
 }
 
 // Limits bound what edge holds and takes.
@@ -205,26 +205,11 @@ func (c *Config) checkClients(errs *strictyaml.Errors) {
 
 func (c *Config) checkBuffers(errs *strictyaml.Errors) {
 	for _, s := range c.Sinks {
-		if s.Value.Buffer.Type == engine.Disk && c.State.Dir == "" {
+		if s.Value.Buffer.Type == engine.OnDisk && c.State.Dir == "" {
 			errs.Add(c.pos(s.Pos, "sinks", s.Key, "buffer", "type"),
 				"a disk buffer wants a place: add `state: {dir: /var/lib/edge}`")
 		}
 	}
-}
-
-// noDisk is said of sinks that ask for a buffer on disk, until there is one. Nothing is lost by it: what is in
-// memory is not acknowledged, so the broker keeps it.
-const noDisk = "buffers on disk are not built yet: the queue is in memory, and what waits there is not acknowledged"
-
-// diskBuffers names the sinks that ask for a buffer on disk.
-func (c *Config) diskBuffers() []string {
-	var names []string
-	for _, s := range c.Sinks {
-		if s.Value.Buffer.Type == engine.Disk {
-			names = append(names, s.Key)
-		}
-	}
-	return names
 }
 
 // pos is where the value under keys stands, or else where instead is.

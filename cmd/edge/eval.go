@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +52,23 @@ func evalCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	c.Flags().StringVarP(&folder, "rules", "r", "", "folder of rule files, for the frames and tables in them")
 	c.Flags().StringVar(&topic, "topic", "", "the topic the message came in on")
 	return c
+}
+
+// dashed keeps an expression such as -7 % 3 or -(a + b) from being taken for a flag.
+func dashed(args []string) []string {
+	if len(args) == 0 || args[0] != "eval" || slices.Contains(args, "--") {
+		return args
+	}
+	i := slices.IndexFunc(args, func(arg string) bool {
+		return len(arg) > 1 && arg[0] == '-' && strings.ContainsRune("0123456789.( ", rune(arg[1]))
+	})
+	if i < 0 {
+		return args
+	}
+	// Flags come before -- , whatever their order was.
+	args = slices.Clone(args)
+	expression := args[i]
+	return append(slices.Delete(args, i, i+1), "--", expression)
 }
 
 // maxPayload is larger than what edge run takes by default: eval is there to look at what is odd.

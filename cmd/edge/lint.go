@@ -50,11 +50,6 @@ type linter struct {
 
 func (l *linter) lint(paths []string) error {
 	l.gather(paths, strictyaml.Loader{})
-	for _, c := range l.named() {
-		for _, name := range c.diskBuffers() {
-			fmt.Fprintf(l.stderr, "%s: sink %q: %s\n", c.file, name, noDisk)
-		}
-	}
 	for _, folder := range l.folders {
 		l.check(folder)
 	}

@@ -179,6 +179,8 @@ func TestCommandLine(t *testing.T) {
 		"help":                {"lint --help", "", 0, "--format"},
 		"eval":                {"eval payload.a+1", `{"a": 2}`, 0, "3\n"},
 		"eval of a topic":     {"eval --topic a/b topic", `{}`, 0, "\"a/b\"\n"},
+		"eval of a minus":     {"eval -7%3 --topic a", `{}`, 0, "-1"},
+		"eval of a bracket":   {"eval -(payload.a+1)", `{"a": 2}`, 0, "-3"},
 		"eval of a typo":      {"eval paylod.a", `{}`, 1, "did you mean"},
 		"eval of no JSON":     {"eval payload.a", `{`, 1, "JSON"},
 		"eval of nothing":     {"eval", "", 2, "wants one expression"},

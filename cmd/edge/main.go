@@ -54,7 +54,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(stderr), lintCommand(stdout, stderr), testCommand(stdout, stderr), evalCommand(stdin, stdout), versionCommand(stdout))
-	root.SetArgs(withLongRun(args))
+	root.SetArgs(dashed(withLongRun(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

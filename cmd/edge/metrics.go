@@ -86,6 +86,14 @@ var (
 	stateDamaged     = gauge("state_damaged_places", "Places of it that could not be read at the start.")
 	stateRestored    = gauge("state_restored_keys", "Keys that were read from it.")
 
+	diskMessages = gauge("sink_disk_messages", "Messages in the disk buffer of a sink.", "sink")
+	diskBytes    = gauge("sink_disk_bytes", "The files that hold them.", "sink")
+	diskSyncs    = counter("sink_disk_syncs_total", "Batches written and synced.", "sink")
+	diskSynced   = counter("sink_disk_synced_total", "Messages in them. One that the sink had before it was written is not.", "sink")
+	diskDamaged  = counter("sink_disk_damaged_total", "Messages that were on disk and could not be read.", "sink")
+	diskDegraded = gauge("sink_disk_degraded", "1 while the disk cannot be written: messages stay in memory, unacknowledged.", "sink")
+	diskOrphan   = gauge("buffer_without_sink_bytes", "Files of a disk buffer whose sink is not in edge.yaml.", "sink", "kind")
+
 	ruleIn       = counter("rule_messages_total", "Messages of a rule, or elements after split.", "rule")
 	ruleOutcome  = counter("rule_outcomes_total", "What became of them: rule_messages_total is the sum of these and rule_in_flight.", "rule", "outcome")
 	ruleInFlight = gauge("rule_in_flight", "Those that are not settled yet.", "rule")
@@ -175,9 +183,20 @@ func (a *app) tellEngine(s *set, tell teller) {
 		tell(sinkDropped, float64(one.Dropped.Newest), name, "newest")
 		tell(sinkDropped, float64(one.Dropped.Age), name, "age")
 		tell(sinkUp, truth(one.Up), name)
+		if d := one.Disk; d.Used {
+			tell(diskMessages, float64(d.Messages), name)
+			tell(diskBytes, float64(d.Bytes), name)
+			tell(diskSyncs, float64(d.Syncs), name)
+			tell(diskSynced, float64(d.Synced), name)
+			tell(diskDamaged, float64(d.Damaged), name)
+			tell(diskDegraded, truth(d.Error != ""), name)
+		}
 		if c, ok := s.config.Sinks.Get(name); ok {
 			tell(sinkHolds, truth(holdsBack(c.Buffer, one)), name)
 		}
+	}
+	for _, one := range a.orphans() {
+		tell(diskOrphan, float64(one.Bytes), one.Sink, one.Kind)
 	}
 }
 

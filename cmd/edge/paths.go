@@ -43,17 +43,6 @@ func (p *paths) gather(list []string, loader strictyaml.Loader) {
 	}
 }
 
-// named gives the edge.yaml files that the call names, as far as they can be read.
-func (p *paths) named() []*Config {
-	var list []*Config
-	for _, f := range p.configs {
-		if c := p.known[f.Name]; c != nil {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 // env is what the rules of a folder are loaded into.
 func (p *paths) env(folder string) rules.Env {
 	env := rules.Env{Getenv: os.LookupEnv}

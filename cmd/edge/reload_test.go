@@ -272,3 +272,19 @@ func TestLogLevelChangesAtReload(t *testing.T) {
 		t.Errorf("got %q", w.log)
 	}
 }
+
+// What a reload cannot go on with is said, where there was something.
+func TestReloadTellsWhatIsLost(t *testing.T) {
+	w := newWorld(t)
+	const watching = "    key: topic\n    absent: {for: 1h, expect: [a]}\n    map: {silent: absent}\n"
+	w.write("rules/warm.yaml", oneRule+watching)
+	w.start()
+	w.wait("a key is watched", func() bool {
+		_, body := w.get("/v1/rules")
+		return strings.Contains(strings.ReplaceAll(body, " ", ""), `"keys":1`)
+	})
+	w.write("rules/warm.yaml", oneRule)
+	w.wait("the loss is told", func() bool {
+		return strings.Contains(w.log.String(), "a reload loses what a rule kept") && strings.Contains(w.log.String(), "keeps nothing any more")
+	})
+}

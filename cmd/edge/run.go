@@ -62,6 +62,9 @@ func (a *app) end() {
 	// The context of run has ended; the engine bounds its own stop.
 	a.engine.Stop(context.Background())
 	a.state.close()
+	if b := a.running.Load().buffers; b != nil {
+		_ = b.Close() // a lock is let go in any case
+	}
 	a.server.close()
 }
 

@@ -22,7 +22,9 @@ type set struct {
 	program *rules.Program
 	sources map[string]opened[engine.Source]
 	sinks   map[string]opened[engine.Sink]
-	fresh   []io.Closer // what was opened for this set and no other has
+	buffers *engine.Buffers         // on disk; nil without state.dir
+	disks   map[string]*engine.Disk // of sinks that have one
+	fresh   []io.Closer             // what was opened for this set and no other has
 }
 
 // opened is a source or a sink and the settings it was opened with.
@@ -95,9 +97,7 @@ func (s *set) open(before *set, log *slog.Logger) (errs strictyaml.Errors) {
 		s.fresh = append(s.fresh, source)
 		s.sources[e.Key] = opened[engine.Source]{source, print}
 	}
-	for _, name := range s.config.diskBuffers() {
-		log.Warn(noDisk, "sink", name)
-	}
+	s.openBuffers(before, log, &errs)
 	deps := sinks.Deps{Log: log, Dir: s.config.State.Dir, MQTT: s.connection}
 	for _, e := range s.config.Sinks {
 		print := s.config.sinkPrint(e.Key)
@@ -142,7 +142,7 @@ func (s *set) engineSet() engine.Set {
 	for _, c := range s.config.Sinks {
 		e.Sinks[c.Key] = engine.SinkSetup{
 			Sink: s.sinks[c.Key].it, Kind: c.Value.Kind(),
-			Batch: c.Value.Batch, Retry: c.Value.Retry, Buffer: c.Value.Buffer,
+			Batch: c.Value.Batch, Retry: c.Value.Retry, Buffer: c.Value.Buffer, Disk: s.disks[c.Key],
 		}
 	}
 	return e
