@@ -196,7 +196,6 @@ func (s *Store) observe(p *Program) {
 type restoration struct {
 	rule    *rule
 	slots   map[uint64]int
-	keys    int
 	unknown int // parts of operators that the rule does not have
 	wrong   int
 }

@@ -235,81 +235,6 @@ func between(s, before, after string) string {
 	return s
 }
 
-// TestDurableReload: a rule becomes durable with what it has, and stops being so.
-func TestDurableReload(t *testing.T) {
-	volatile := strings.Replace(tallying, "    durable: true\n", "", 1)
-	m := newMachine(t, volatile)
-	m.send(topic, `{"k":"a","id":1}`)
-	m.send(topic, `{"k":"b","id":1}`)
-	m.expects(`dead {"k":"a","id":1,"n":1}`, `dead {"k":"b","id":1,"n":1}`)
-	m.load(tallying)
-	m.store.commit()
-	m.crash()
-	m.send(topic, `{"k":"a","id":2}`)
-	m.send(topic, `{"k":"b","id":1}`)
-	m.expects(`dead {"k":"a","id":2,"n":2}`)
-	m.send(topic, `{"k":"a","id":3}`)
-	m.load(volatile) // with a message that is held
-	m.expects(`dead {"k":"a","id":3,"n":3}`)
-	m.send(topic, `{"k":"a","id":4}`)
-	m.load(tallying)
-	m.expects(`dead {"k":"a","id":4,"n":4}`)
-	m.crash()
-	m.send(topic, `{"k":"a","id":5}`)
-	m.expects(`dead {"k":"a","id":5,"n":5}`)
-	m.load(volatile)
-	m.store.commit()
-	m.crash()
-	m.load(tallying)
-	m.send(topic, `{"k":"a","id":6}`)
-	m.expects(`dead {"k":"a","id":6,"n":1}`)
-}
-
-// TestDurableGone: the state of a rule that is gone stays until the file is compacted.
-func TestDurableGone(t *testing.T) {
-	other := strings.Replace(tallying, "  r:\n", "  other:\n", 1)
-	if other == tallying {
-		t.Fatal("the rule has another name")
-	}
-	m := newMachine(t, tallying)
-	m.send(topic, `{"k":"a","id":1}`)
-	m.expects(`dead {"k":"a","id":1,"n":1}`)
-	m.load(other)
-	if !strings.Contains(m.said.String(), "stays on disk") {
-		t.Errorf("said %s", m.said.String())
-	}
-	m.crash()
-	m.load(tallying)
-	m.send(topic, `{"k":"a","id":2}`)
-	m.expects(`dead {"k":"a","id":2,"n":2}`)
-	m.load(other)
-	m.store.commit()
-	m.store.compact()
-	<-m.store.compacted
-	m.store.finishCompaction()
-	m.crash()
-	m.load(tallying)
-	m.send(topic, `{"k":"a","id":3}`)
-	m.expects(`dead {"k":"a","id":3,"n":1}`)
-}
-
-// TestDurableOtherOperators: what a changed rule has no use for is dropped, the rest is kept.
-func TestDurableOtherOperators(t *testing.T) {
-	m := newMachine(t, tallying)
-	m.send(topic, `{"k":"a","id":1}`)
-	m.expects(`dead {"k":"a","id":1,"n":1}`)
-	m.text = strings.Replace(tallying, "by: payload.id", "by: payload.other", 1)
-	m.crash()
-	if !strings.Contains(m.said.String(), "does not have any more is dropped") {
-		t.Errorf("said %s", m.said.String())
-	}
-	m.store.commit()
-	m.text = tallying
-	m.crash()
-	m.send(topic, `{"k":"a","id":1}`)
-	m.expects(`dead {"k":"a","id":1,"n":2}`)
-}
-
 // TestDurableDamage: whatever is in the file, the rule starts.
 func TestDurableDamage(t *testing.T) {
 	m := newMachine(t, tallying)
@@ -353,4 +278,85 @@ func TestDurableLoad(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	load(t, tallying) // lint needs no place
+}
+
+// TestDurableLocal: what a rule sends to another is settled when that one's change is on disk; rules that feed each
+// other do not wait for themselves.
+func TestDurableLocal(t *testing.T) {
+	m := newMachine(t, `rules:
+  first:
+    source: in
+    topic: hospital/#
+    key: payload.k
+    durable: true
+    dedupe: {by: payload.id, within: 1h}
+    route: [{to: local, topic: next}]
+  second:
+    source: local
+    topic: next
+    key: payload.k
+    durable: true
+    state: {n: {value: '(state.n ?? 0) + 1'}}
+    map: {n: state.n}
+    route: [{to: dead}]
+`)
+	m.send(topic, `{"k":1,"id":1}`)
+	m.deliverAll()
+	if m.store.commit(); len(m.open) != 1 {
+		t.Error("settled with only the second rule on disk")
+	}
+	m.crash()
+	m.send(topic, `{"k":1,"id":1}`) // the first knows nothing of it yet
+	if got := m.deliverAll(); !slices.Equal(got, []string{`dead {"n":1}`}) {
+		t.Errorf("got %v", got)
+	}
+	m.store.commit()
+	if m.store.commit(); len(m.open) != 0 {
+		t.Error("not settled")
+	}
+	m.crash()
+	m.send(topic, `{"k":1,"id":1}`)
+	m.expects()
+	balance(t, m.p, "second")
+
+	m = newMachine(t, `rules:
+  round:
+    source: [in, local]
+    topic: '{kind}/{n}'
+    key: '"one"'
+    durable: true
+    state: {n: {value: '(state.n ?? 0) + 1'}}
+    map: {n: payload.n - 1, all: state.n}
+    route: [{to: local, topic: 'again/{{ out.n }}', when: out.n > 0}, {to: dead}]
+`)
+	m.send("in/3", `{"n":3}`)
+	m.send("in/2", `{"n":2}`)
+	m.deliverAll()
+	m.store.commit()
+	m.expects()
+	m.crash()
+	m.send("in/1", `{"n":1}`)
+	m.expects(`dead {"n":0,"all":5}`)
+}
+
+// TestDurableSplit: each element is counted once, whatever the others do.
+func TestDurableSplit(t *testing.T) {
+	m := newMachine(t, head+`    split: payload.list
+    key: item
+    durable: true
+    state: {n: {value: '(state.n ?? 0) + 1'}}
+    map: {k: key, n: state.n}
+    route: [{to: dead}]
+`)
+	m.send(topic, `{"list":["a","b","a"]}`)
+	m.deliver(0)
+	m.deliver(0)
+	if m.store.commit(); len(m.open) != 1 {
+		t.Error("settled with an output on its way")
+	}
+	m.deliver(0)
+	m.expects()
+	m.crash()
+	m.send(topic, `{"list":["a","b"]}`)
+	m.expects(`dead {"k":"a","n":2}`, `dead {"k":"b","n":1}`)
 }
