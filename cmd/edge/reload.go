@@ -95,10 +95,10 @@ func (a *app) start(ctx context.Context) error {
 		next.discard()
 		return err
 	}
-	a.swap(ctx, next, server)
-	if len(bad) > 0 {
+	if len(bad) > 0 { // before anybody can ask and be told that all is well
 		a.refuse(bad, "the files have errors, the last good set runs instead")
 	}
+	a.swap(ctx, next, server)
 	return nil
 }
 
@@ -170,7 +170,11 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	limitMemory(next.config.Limits.Memory)
 	a.engine.Swap(ctx, next.engineSet())
 	a.running.Store(next)
-	a.status.Store(&status{Hash: next.files.setHash(), LoadedAt: time.Now(), Files: next.files.names()})
+	now := &status{Hash: next.files.setHash(), LoadedAt: time.Now(), Files: next.files.names()}
+	if before == nil { // what is wrong at the start is wrong with other files than these
+		now.Error = a.status.Load().Error
+	}
+	a.status.Store(now)
 	a.counts.loads.Add(1)
 	a.wanted = ""
 	if server != a.server {

@@ -1,9 +1,13 @@
 package mqttconn
 
 import (
+	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/eclipse/paho.golang/packets"
 )
 
 // A message from the read buffer to its acknowledgement, without the network and the engine.
@@ -17,13 +21,14 @@ func BenchmarkReceive(b *testing.B) {
 			nc, other := net.Pipe()
 			defer nc.Close()
 			defer other.Close()
-			l := newLink(nc, &c.cfg)
-			l.connack.sessionPresent = true
+			l := c.newLink(nc)
+			l.greeted = true
 			c.state = running
 			c.receive = func(d *Delivery) bool { d.Settle(); return true }
-			c.up(l)
-			var p publish
-			packet := appendPublish(nil, &Outgoing{Topic: "hospital/H1/device/r-1/status", QoS: qos, Payload: []byte(strings.Repeat("x", 200))}, 1, false)
+			if err := c.up(l, &packets.Connack{SessionPresent: true, Properties: &packets.Properties{}}); err != nil {
+				b.Fatal(err)
+			}
+			packet := appendPublish(nil, &Outgoing{Topic: "hospital/H1/device/r-1/status", QoS: qos, Payload: payload}, 1, false)
 			body := packet[3:] // past the fixed header of two length bytes
 			b.ReportAllocs()
 			for i := range b.N {
@@ -31,17 +36,72 @@ func BenchmarkReceive(b *testing.B) {
 					id := uint16(i%60_000 + 1)
 					body[31], body[32] = byte(id>>8), byte(id)
 				}
-				if err := c.handle(l, packet[0], body, &p); err != nil {
+				if err := l.handle(packet[0], body); err != nil {
 					b.Fatal(err)
 				}
 				if len(l.buf) > 1000 { // as if the writer had been here, and the broker answered pings
 					l.buf = l.buf[:0]
 					for l.pings > 0 {
-						l.pings--
-						c.in.ponged()
+						pahoPinger{c}.PingResp()
 					}
 				}
 			}
 		})
 	}
 }
+
+// From the socket to the acknowledgement on the wire, over a connection as it is in use.
+func BenchmarkConnection(b *testing.B) {
+	for _, qos := range []byte{0, 1} {
+		b.Run("QoS "+string('0'+qos), func(b *testing.B) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			begin, end := make(chan bool), make(chan bool)
+			defer close(end)
+			go func() {
+				nc, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer nc.Close()
+				nc.Read(make([]byte, 1000))
+				nc.Write([]byte("\x20\x03\x00\x00\x00"))
+				go io.Copy(io.Discard, nc)
+				<-begin
+				out := make([]byte, 0, 64<<10)
+				for i := range b.N {
+					out = appendPublish(out, &Outgoing{Topic: "hospital/H1/device/r-1/status", QoS: qos, Payload: payload}, uint16(i%60_000+1), false)
+					if len(out) > 60<<10 || i == b.N-1 {
+						nc.Write(out)
+						out = out[:0]
+					}
+				}
+				<-end
+			}()
+			c, err := New(Config{Name: "x", URLs: []string{"mqtt://" + l.Addr().String()}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var n atomic.Int64
+			all := make(chan bool)
+			c.Start(func(d *Delivery) bool {
+				d.Settle()
+				if n.Add(1) == int64(b.N) {
+					close(all)
+				}
+				return true
+			})
+			b.ReportAllocs()
+			b.ResetTimer()
+			close(begin)
+			<-all
+			b.StopTimer()
+			c.Close()
+		})
+	}
+}
+
+var payload = []byte(strings.Repeat("x", 200))

@@ -1,21 +1,25 @@
 // Package mqttconn is one MQTT 5 connection that a source and any number of sinks share.
 //
-// It is a client of its own, and a small one, because the promises of edge are made of what client
-// libraries keep to themselves: which connection an acknowledgement belongs to, what the broker sends
-// again after a reconnect, whether an acknowledgement has left before the connection is closed. So the
-// way in (inbound.go) remembers what it was given and settles a redelivery without handing it on again;
-// the way out (outbound.go) keeps the order across a reconnect. Neither polls, and a message costs about
-// three allocations.
+// The client is paho: it connects and reconnects, subscribes and says who we are (paho.go). PUBLISH and its
+// acknowledgements are taken out of the stream before paho sees them (link.go), because the promises of
+// edge are made of what client libraries keep to themselves: which connection an acknowledgement belongs
+// to, what the broker sends again after a reconnect, whether an acknowledgement has left before the
+// connection is closed. So the way in (inbound.go) remembers what it was given and settles a redelivery
+// without handing it on again; the way out (outbound.go) keeps the order across a reconnect. Neither polls,
+// and a message costs two allocations.
 package mqttconn
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
 )
 
 // A Conn keeps one MQTT session alive, over one network connection after another.
@@ -28,15 +32,23 @@ type Conn struct {
 	topics  topicNames // of the reading goroutine alone
 
 	stop context.CancelFunc
-	done chan struct{} // closed when run has ended
+	work sync.WaitGroup // goroutines of ours, beside run
+	done chan struct{}  // closed when run has ended
 
-	mu      sync.Mutex // for all below; never held across a call of receive or of the network
-	link    *link      // nil while there is no connection
+	// Of the goroutine that connects.
+	first int    // of urls: where we were connected last
+	tried int    // how many, from there on, since the last pause
+	where string // the one tried last
+
+	mu      sync.Mutex                  // for all below; never held across a call of receive or of the network
+	link    *link                       // nil while there is no connection
+	manager *autopaho.ConnectionManager // nil while no requests can be made
 	state   state
 	in      inbound
 	out     outbound
 	subs    subscriptions
 	window  int // the Receive Maximum of the next connection
+	retry   backoff
 	lastErr error
 	warned  map[string]bool // what the log has said since the last connection
 	stats   Stats
@@ -187,50 +199,37 @@ func (c *Conn) Stats() Stats {
 	s.Connected = c.link != nil && !c.link.leaving
 	s.Subscribed = s.Connected && c.subs.complete()
 	s.InFlight = c.in.pending
-	s.Publishing = c.out.count()
+	s.Publishing = len(c.out.byID)
 	return s
 }
 
-// run is the life of the Conn: connect, serve, wait, again.
+// run is the life of the Conn. autopaho connects, again and again, until over says that it is.
 func (c *Conn) run(ctx context.Context) {
 	defer close(c.done)
 	defer c.end()
-	var retry backoff
-	first := 0 // the address that worked last comes first: the session is there
-	for {
-		var err error
-		for i := range c.urls {
-			at := (first + i) % len(c.urls)
-			var l *link
-			if l, err = c.connect(ctx, c.urls[at]); err != nil {
-				c.failed(err)
-				if ctx.Err() != nil {
-					return
-				}
-				continue
-			}
-			first = at
-			up := time.Now()
-			err = c.serve(ctx, l)
-			if time.Since(up) > steady {
-				retry.reset()
-			}
-			break
-		}
-		if c.over() {
-			return
-		}
-		wait := retry.next()
-		if takenOver(err) && retry.takeover() {
-			c.log.Error("the connection is taken away again and again, most likely by another client with the same client_id; give each its own", "error", err)
-			wait = longestWait
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
+	manager, err := autopaho.NewConnection(ctx, c.settings())
+	if err != nil {
+		c.failed(err)
+		return
 	}
+	<-manager.Done()
+	c.work.Wait()
+}
+
+// pause is how long to wait before trying the addresses, the one that worked last first: the session is there.
+func (c *Conn) pause(int) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = 0
+	if c.lastErr == nil { // the first time
+		return 0
+	}
+	wait := c.retry.next()
+	if takenOver(c.lastErr) && c.retry.takeover() {
+		c.log.Error("the connection is taken away again and again, most likely by another client with the same client_id; give each its own", "error", c.lastErr)
+		wait = longestWait
+	}
+	return wait
 }
 
 // over says whether no more connection is wanted: after Close, and where a successor has taken the
@@ -238,7 +237,11 @@ func (c *Conn) run(ctx context.Context) {
 func (c *Conn) over() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state >= closing || c.state == paused && takenOver(c.lastErr)
+	over := c.state >= closing || c.state == paused && takenOver(c.lastErr)
+	if over {
+		c.stop()
+	}
+	return over
 }
 
 // end answers what waits, for the last time.
@@ -250,93 +253,72 @@ func (c *Conn) end() {
 	c.stop()
 }
 
-// connect makes one attempt at one address.
-func (c *Conn) connect(ctx context.Context, u *url.URL) (*link, error) {
-	c.mu.Lock()
-	cfg := c.cfg
-	cfg.ReceiveMaximum = c.window
-	clean := cfg.CleanStart && c.stats.Connects == 0
-	c.mu.Unlock()
-
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-	defer cancel()
-	where := u.Scheme + "://" + u.Host // without the query, which may hold a token
-	nc, err := c.dial(ctx, u)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", where, err)
+// up makes l the connection: the session goes on, or begins anew. Its error refuses the connection.
+func (c *Conn) up(l *link, a *packets.Connack) error {
+	may, resumed := a.Properties, a.SessionPresent
+	l.receiveMaximum = int(given(may.ReceiveMaximum, math.MaxUint16))
+	l.maximumQoS = given(may.MaximumQOS, 2)
+	l.maximumPacket = int(min(given(may.MaximumPacketSize, largestPacket), largestPacket))
+	l.noRetain = given(may.RetainAvailable, 1) == 0
+	switch {
+	case a.ReasonCode != 0:
+		return &ReasonError{"refused the connection", a.ReasonCode, may.ReasonString}
+	case l.receiveMaximum == 0:
+		return errMalformed
 	}
-	l := newLink(nc, &cfg)
-	ack, err := l.shake(ctx, appendConnect(nil, &cfg, clean))
-	if err == nil && ack.code != 0 {
-		err = &ReasonError{"refused the connection", ack.code, ack.reason}
-	}
-	if err != nil {
-		nc.Close()
-		if ctx.Err() == context.DeadlineExceeded {
-			err = fmt.Errorf("no answer within %v", c.cfg.ConnectTimeout)
-		}
-		return nil, fmt.Errorf("%s: %w", where, err)
-	}
-	l.where, l.connack = where, ack
-	return l, nil
-}
-
-// serve runs a connection until it ends, and says why it did.
-func (c *Conn) serve(ctx context.Context, l *link) error {
-	c.up(l)
-	defer context.AfterFunc(ctx, func() { l.nc.Close() })()
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		c.write(l)
-	}()
-	err := c.read(l)
-	l.nc.Close()
-	c.down(l, err)
-	<-written
-	return err
-}
-
-// up makes l the connection: the session goes on, or begins anew.
-func (c *Conn) up(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
 	expected := c.stats.Connects > 0
 	c.stats.Connects++
-	if !l.connack.sessionPresent && expected {
+	if !resumed && expected {
 		c.stats.SessionLost++
-		c.log.Warn("the broker has lost the session; what was sent to it meanwhile may be gone", "broker", l.where)
+		c.log.Warn("the broker has lost the session; what was sent to it meanwhile may be gone", "broker", c.where)
 	}
-	c.log.Info("connected", "broker", l.where, "session", map[bool]string{true: "resumed", false: "new"}[l.connack.sessionPresent])
+	c.log.Info("connected", "broker", c.where, "session", map[bool]string{true: "resumed", false: "new"}[resumed])
 	c.link, c.lastErr = l, nil
+	c.first, c.tried = (c.first+c.tried-1)%len(c.urls), 0
 	clear(c.warned)
-	c.in.resume(l.connack.sessionPresent)
-	c.subs.resume(l.connack)
-	c.out.resume(l.connack.sessionPresent)
+	c.in.resume(resumed)
+	c.subs.resume(resumed, given(may.SubIDAvailable, 1) == 0)
+	c.out.resume(resumed)
 	c.pump(l)
-	c.reconcile()
 	if c.state >= closing {
 		l.bye(0)
 	}
 	l.kick()
+	return nil
 }
 
-// down takes l away.
-func (c *Conn) down(l *link, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.link, c.lastErr = nil, err
+func given[T any](property *T, otherwise T) T {
+	if property == nil {
+		return otherwise
+	}
+	return *property
+}
+
+// down takes l away, if it was up.
+func (c *Conn) down(l *link) {
+	if c.link != l {
+		return
+	}
+	c.link, c.manager, c.lastErr = nil, nil, l.err
+	lasted := time.Since(l.since) > steady
+	if lasted {
+		c.retry.reset()
+	}
 	if l.overrun {
 		// A broker that keeps to the window would not have come this far had it been smaller.
 		c.window = max(1, min(c.window, c.in.pending)*3/4)
 		c.log.Info("asking for fewer messages at once", "receive_maximum", c.window)
-	} else if time.Since(l.since) > steady {
+	} else if lasted {
 		c.window = c.cfg.ReceiveMaximum
 	}
-	c.out.lost(l, &DownError{err}, c.giveUp)
-	l.kick() // the writer sees that it is over
+	c.out.lost(l, &DownError{l.err}, c.giveUp)
 	if c.state < closing {
-		c.log.Warn("connection lost", "broker", l.where, "error", err)
+		c.log.Warn("connection lost", "broker", c.where, "error", l.err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
+
 	"edge/engine"
 )
 
@@ -228,10 +230,10 @@ func (c *Conn) acknowledge() {
 		}
 		n++
 		if e.qos == 2 {
-			l.buf = appendAck(l.buf, pktPubrec, id)
+			l.buf = appendAck(l.buf, packets.PUBREC, id)
 			continue // remembered until PUBREL
 		}
-		l.buf = appendAck(l.buf, pktPuback, id)
+		l.buf = appendAck(l.buf, packets.PUBACK, id)
 		c.in.unconfirmed = append(c.in.unconfirmed, ack{id, e.serial})
 	}
 	if n == 0 {
@@ -256,13 +258,13 @@ func (c *Conn) delivery(p *publish, now time.Time, owned bool) *Delivery {
 	props := p.props
 	for id, v, ok := props.next(); ok; id, v, ok = props.next() {
 		switch id {
-		case propContentType:
+		case packets.PropContentType:
 			d.meta.ContentType = string(v.bytes())
-		case propResponseTopic:
+		case packets.PropResponseTopic:
 			d.meta.ResponseTopic = string(v.bytes())
-		case propCorrelationData:
+		case packets.PropCorrelationData:
 			d.meta.CorrelationData = bytes.Clone(v.bytes())
-		case propUser:
+		case packets.PropUser:
 			d.meta.Properties = append(d.meta.Properties, engine.Header{Name: string(v.bytes()), Value: string(v.bytes())})
 		}
 	}

@@ -2,25 +2,44 @@ package mqttconn
 
 import (
 	"bufio"
-	"context"
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"syscall"
+	"sync"
 	"time"
+
+	"github.com/eclipse/paho.golang/packets"
 )
 
-// A link is one network connection of a Conn. One goroutine reads, one writes and pings.
+// A link is one network connection of a Conn, and the net.Conn that paho is given: a tap. What paho reads
+// from it lacks PUBLISH and its acknowledgements, which are handled as they come by; what paho writes to it
+// goes out in order with what we write. paho reads in one goroutine, and what it writes one of ours sends.
 type link struct {
-	nc      net.Conn
+	net.Conn // the transport
+	c        *Conn
+	since    time.Time
+	asking   chan struct{} // holds one for each request for a subscription that is under way
+
+	// What the broker accepts, as CONNACK said.
+	receiveMaximum int
+	maximumQoS     byte
+	maximumPacket  int
+	noRetain       bool
+
+	// Of the goroutine that reads.
 	br      *bufio.Reader
-	peeked  int // bytes of the packet that was handed out last and is still in br
-	largest int // packet that we accept
-	where   string
-	since   time.Time
-	connack connack
-	ping    time.Duration // how often; half of the keepalive
+	peeked  int    // bytes of the packet that was handed out last and is still in br
+	largest uint64 // packet that we accept
+	pub     publish
+	greeted bool         // CONNACK has come
+	forPaho bytes.Buffer // what it has not read of the last packet
+
+	// A packet that paho writes is gathered here, under a mutex that paho holds meanwhile.
+	gathering sync.Mutex
+	gathered  []byte
 
 	// Under the mutex of the Conn.
 	buf     []byte        // what goes out next, in one write
@@ -30,7 +49,7 @@ type link struct {
 	leaving bool          // DISCONNECT is the last that goes out; messages that come in are ignored
 	last    int           // where it ends in buf, zero once it is out
 	overrun bool          // we leave because the broker sent more than we can take
-	err     error         // why the link has ended, if not what the reader says
+	err     error         // why the link has ended; nil while it lives
 	wake    chan struct{} // of the writer
 }
 
@@ -40,33 +59,65 @@ var (
 	errSilent = errors.New("the broker answers pings but does not acknowledge what we publish")
 )
 
-func newLink(nc net.Conn, cfg *Config) *link {
+// So many requests are under way at a time: on a slow line a hundred filters do not take a hundred round
+// trips, and the broker is not flooded.
+const mostAsking = 16
+
+func (c *Conn) newLink(nc net.Conn) *link {
 	return &link{
-		nc: nc, br: bufio.NewReaderSize(nc, 32<<10), largest: int(cfg.MaxPacketSize),
-		since: time.Now(), wake: make(chan struct{}, 1), ping: cfg.Keepalive / 2,
+		Conn: nc, c: c, since: time.Now(),
+		br: bufio.NewReaderSize(nc, 32<<10), largest: uint64(c.cfg.MaxPacketSize),
+		asking: make(chan struct{}, mostAsking), wake: make(chan struct{}, 1),
 	}
 }
 
-// shake sends CONNECT and waits for CONNACK.
-func (l *link) shake(ctx context.Context, connect []byte) (connack, error) {
-	defer context.AfterFunc(ctx, func() { l.nc.Close() })()
-	if _, err := l.nc.Write(connect); err != nil {
-		return connack{}, err
+// Read gives paho what is meant for it. Its error ends the link.
+func (l *link) Read(b []byte) (int, error) {
+	for l.forPaho.Len() == 0 {
+		first, body, err := l.next()
+		if err == nil {
+			err = l.handle(first, body)
+		}
+		if err != nil {
+			return 0, l.end(err)
+		}
 	}
-	first, body, err := l.next()
+	return l.forPaho.Read(b)
+}
+
+// handle does what a packet asks for, or leaves it to paho.
+func (l *link) handle(first byte, body []byte) error {
+	kind := first >> 4
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return connack{}, errors.New("the broker closed the connection without an answer; is this an MQTT port, and is TLS right?")
-	case err != nil:
-		return connack{}, err
-	case first>>4 != pktConnack:
-		return connack{}, errMalformed
+	case !l.greeted:
+		if kind != packets.CONNACK {
+			return errMalformed
+		}
+		if len(body) == 2 { // that of MQTT 3: the broker refuses the version
+			return fmt.Errorf("the broker does not speak MQTT 5 (refused with code %d)", body[1])
+		}
+		l.greeted = true
+	case kind == packets.PUBLISH:
+		if err := l.pub.parse(first, body); err != nil {
+			return err
+		}
+		// A body that did not fit the read buffer is nobody else's.
+		l.c.take(l, &l.pub, len(body) > l.br.Size())
+		return nil
+	case kind >= packets.PUBACK && kind <= packets.PUBCOMP:
+		a, err := parseAnswer(body)
+		if err == nil {
+			l.c.answered(l, kind, a)
+		}
+		return err
+	case kind == packets.DISCONNECT && len(body) == 0:
+		body = []byte{0} // the same, in the form that paho knows
+	case kind != packets.SUBACK && kind != packets.UNSUBACK && kind != packets.PINGRESP && kind != packets.DISCONNECT:
+		return errMalformed
 	}
-	a, err := parseConnack(body)
-	if a.keepalive > 0 {
-		l.ping = time.Duration(a.keepalive) * time.Second / 2
-	}
-	return a, err
+	l.forPaho.Write(appendLength([]byte{first}, len(body)))
+	l.forPaho.Write(body)
+	return nil
 }
 
 // next reads one packet. body is valid until the next call, unless it is longer than the read buffer.
@@ -78,23 +129,14 @@ func (l *link) next() (first byte, body []byte, err error) {
 	if first, err = l.br.ReadByte(); err != nil {
 		return 0, nil, err
 	}
-	n := 0
-	for shift := 0; ; shift += 7 {
-		b, err := l.br.ReadByte()
-		if err != nil {
-			return 0, nil, err
-		}
-		n |= int(b&0x7f) << shift
-		if b < 0x80 {
-			break
-		}
-		if shift == 21 {
-			return 0, nil, errMalformed
-		}
+	length, err := binary.ReadUvarint(l.br)
+	if err != nil {
+		return 0, nil, err
 	}
-	if n > l.largest {
-		return 0, nil, fmt.Errorf("the broker sent a packet of %d bytes, more than max_packet_size", n)
+	if length > l.largest {
+		return 0, nil, fmt.Errorf("the broker sent a packet of %d bytes, more than max_packet_size", length)
 	}
+	n := int(length)
 	if n <= l.br.Size() {
 		body, err = l.br.Peek(n)
 		l.peeked = len(body)
@@ -103,6 +145,65 @@ func (l *link) next() (first byte, body []byte, err error) {
 	body = make([]byte, n)
 	_, err = io.ReadFull(l.br, body)
 	return first, body, err
+}
+
+// Lock begins a packet that paho writes in pieces.
+func (l *link) Lock() { l.gathering.Lock() }
+
+func (l *link) Write(b []byte) (int, error) {
+	l.gathered = append(l.gathered, b...)
+	return len(b), nil
+}
+
+// Unlock puts it behind what goes out already. After a goodbye nothing does.
+func (l *link) Unlock() {
+	l.c.mu.Lock()
+	if !l.leaving {
+		l.buf = append(l.buf, l.gathered...)
+		l.kick()
+	}
+	l.c.mu.Unlock()
+	clear(l.gathered) // CONNECT holds the password
+	l.gathered = l.gathered[:0]
+	l.gathering.Unlock()
+}
+
+// Close is called by paho: at the end, and when it cannot read what the broker sent, the one reason that is
+// not known here already.
+func (l *link) Close() error {
+	l.end(errMalformed)
+	return nil
+}
+
+// end ends the link, and gives back why it has ended: what was seen first.
+func (l *link) end(err error) error {
+	l.c.mu.Lock()
+	defer l.Conn.Close()
+	defer l.c.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	switch {
+	case l.overrun:
+		err = &ReasonError{Doing: "was told to stop", Code: 0x93, Reason: "more than we can take; the session is resumed"}
+	case l.leaving:
+		err = ErrClosed
+	case errors.Is(err, io.EOF):
+		err = errClosed
+	}
+	l.err = brief(err)
+	l.c.down(l)
+	l.kick() // the writer sees that it is over
+	return l.err
+}
+
+// brief leaves out the addresses, of which ours is another one each time.
+func brief(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && (op.Op == "read" || op.Op == "write") {
+		return op.Err
+	}
+	return err
 }
 
 // kick wakes the writer. It is called after buf has grown.
@@ -117,7 +218,7 @@ func (l *link) kick() {
 // it with bytes unread would make the kernel throw away what the broker has yet to read.
 func (l *link) bye(reason byte) {
 	if !l.leaving {
-		l.buf = appendDisconnect(l.buf, reason)
+		l.buf = append(l.buf, packets.DISCONNECT<<4, 1, reason)
 		l.leaving, l.last = true, len(l.buf)
 	}
 }
@@ -125,26 +226,11 @@ func (l *link) bye(reason byte) {
 // write is the writing goroutine: whatever has gathered goes out in one write, and those who wait for a
 // QoS 0 message are told. It ends with the link.
 func (c *Conn) write(l *link) {
-	tick := time.NewTicker(l.ping)
-	defer tick.Stop()
-	for {
-		ticked := false
-		select {
-		case <-l.wake:
-		case <-tick.C:
-			ticked = true
-		}
+	for range l.wake {
 		c.mu.Lock()
-		if c.link != l { // down has seen to the rest
+		if l.err != nil { // down has seen to the rest
 			c.mu.Unlock()
 			return
-		}
-		if ticked {
-			if l.err = c.tick(l); l.err != nil {
-				c.mu.Unlock()
-				l.nc.Close()
-				return
-			}
 		}
 		out, sent0, leaving := l.buf, l.sent0, l.leaving
 		l.buf, l.spare, l.sent0 = l.spare[:0], nil, nil
@@ -157,24 +243,24 @@ func (c *Conn) write(l *link) {
 
 		var err error
 		if len(out) > 0 {
-			l.nc.SetWriteDeadline(time.Now().Add(silence))
-			_, err = l.nc.Write(out)
+			l.SetWriteDeadline(time.Now().Add(silence))
+			_, err = l.Conn.Write(out)
 		}
 		c.mu.Lock()
-		if err == nil {
-			c.stats.Published += uint64(len(sent0))
-		} else if l.err == nil {
-			l.err = brief(err)
+		for _, p := range sent0 {
+			if err != nil {
+				p.finish(&DownError{err})
+				continue
+			}
+			c.stats.Published++
+			p.finish(nil)
 		}
 		if cap(out) <= keptBuffer {
 			l.spare = out
 		}
-		for _, p := range sent0 {
-			p.finish(down(err))
-		}
 		c.mu.Unlock()
 		if err != nil {
-			l.nc.Close() // wakes the reader, which ends the link
+			l.end(err) // wakes the reader
 			return
 		}
 		if leaving {
@@ -183,121 +269,22 @@ func (c *Conn) write(l *link) {
 	}
 }
 
-func down(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &DownError{err}
-}
-
 // A buffer that one burst made large is not kept for ever.
 const keptBuffer = 256 << 10
 
 // hangUp gives the broker a second to close the connection from its side.
 func (l *link) hangUp() {
-	if half, ok := l.nc.(interface{ CloseWrite() error }); ok {
+	if half, ok := l.Conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	l.nc.SetReadDeadline(time.Now().Add(time.Second))
-}
-
-// tick comes twice in a keepalive. It pings always: the answer proves that the broker lives, and that it
-// has read every acknowledgement sent before. Its error ends the link.
-func (c *Conn) tick(l *link) error {
-	if l.pings >= 2 {
-		return errPing
-	}
-	if c.out.flying > 0 && time.Since(c.out.heard) > 4*l.ping {
-		return errSilent
-	}
-	c.subs.again()
-	c.reconcile()
-	c.sendPing(l)
-	return nil
+	l.SetReadDeadline(time.Now().Add(time.Second))
 }
 
 func (c *Conn) sendPing(l *link) {
 	if l.leaving {
 		return
 	}
-	l.buf = append(l.buf, pktPingreq<<4, 0)
+	l.buf = append(l.buf, packets.PINGREQ<<4, 0)
 	l.pings++
 	c.in.pinged(l.pings)
-}
-
-// read is the reading goroutine; it returns why the link has ended.
-func (c *Conn) read(l *link) error {
-	var p publish
-	for {
-		first, body, err := l.next()
-		if err == nil {
-			err = c.handle(l, first, body, &p)
-		}
-		if err == nil {
-			continue
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		switch {
-		case l.overrun:
-			return &ReasonError{Doing: "was told to stop", Code: 0x93, Reason: "more than we can take; the session is resumed"}
-		case l.err != nil:
-			return l.err
-		case errors.Is(err, io.EOF):
-			return errClosed
-		}
-		return brief(err)
-	}
-}
-
-// brief leaves out the addresses, of which ours is another one each time.
-func brief(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "read" || op.Op == "write") {
-		return op.Err
-	}
-	return err
-}
-
-// handle does what one packet asks for.
-func (c *Conn) handle(l *link, first byte, body []byte, p *publish) error {
-	kind := first >> 4
-	if kind == pktPublish {
-		if err := p.parse(first, body); err != nil {
-			return err
-		}
-		// A body that did not fit the read buffer is nobody else's.
-		c.take(l, p, len(body) > l.br.Size())
-		return nil
-	}
-	if kind == pktPingresp {
-		c.mu.Lock()
-		l.pings--
-		c.in.ponged()
-		c.mu.Unlock()
-		return nil
-	}
-	a, err := parseAnswer(kind, body)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch kind {
-	case pktPuback, pktPubrec, pktPubcomp:
-		c.answered(l, kind, a)
-	case pktPubrel:
-		l.buf = appendAck(l.buf, pktPubcomp, a.id)
-		c.in.released(a.id)
-	case pktSuback, pktUnsuback:
-		c.granted(kind, a)
-	case pktDisconnect:
-		return &ReasonError{"closed the connection", a.code, a.reason}
-	default:
-		return errMalformed
-	}
-	if len(l.buf) > 0 {
-		l.kick()
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
+
 	"edge/engine"
 )
 
@@ -74,8 +76,6 @@ const (
 
 func (o *outbound) init() { o.byID = map[uint16]*Outgoing{} }
 
-func (o *outbound) count() int { return len(o.byID) }
-
 // signal wakes those who wait for room.
 func (o *outbound) signal() {
 	if o.room != nil {
@@ -114,13 +114,13 @@ func (c *Conn) send(p *Outgoing) (room <-chan struct{}, err error) {
 		return nil, ErrClosed
 	case l == nil || l.leaving:
 		return nil, &DownError{c.lastErr}
-	case p.Retain && l.connack.noRetain:
+	case p.Retain && l.noRetain:
 		return nil, &ReasonError{Doing: "refused a message", Code: 0x9a}
-	case packetSize(p) > l.connack.maximumPacket:
-		return nil, fmt.Errorf("%w: %d bytes, it takes %d", ErrTooLarge, packetSize(p), l.connack.maximumPacket)
+	case packetSize(p) > l.maximumPacket:
+		return nil, fmt.Errorf("%w: %d bytes, it takes %d", ErrTooLarge, packetSize(p), l.maximumPacket)
 	}
-	p.QoS = min(p.QoS, l.connack.maximumQoS)
-	if len(l.buf) >= mostBuffered || p.QoS > 0 && c.out.flying >= l.connack.receiveMaximum {
+	p.QoS = min(p.QoS, l.maximumQoS)
+	if len(l.buf) >= mostBuffered || p.QoS > 0 && c.out.flying >= l.receiveMaximum {
 		if c.out.room == nil {
 			c.out.room = make(chan struct{})
 		}
@@ -155,7 +155,7 @@ func (c *Conn) newID() uint16 {
 	for range math.MaxInt16 {
 		c.out.lastID = c.out.lastID%math.MaxInt16 + 1
 		id := c.out.lastID | 1<<15
-		if c.out.byID[id] == nil && c.subs.asked[id].filter == "" {
+		if c.out.byID[id] == nil && c.subs.answers[id] == nil {
 			return id
 		}
 	}
@@ -168,14 +168,14 @@ func (c *Conn) pump(l *link) {
 	if l.leaving {
 		return
 	}
-	for o.next < len(o.queue) && o.flying < l.connack.receiveMaximum {
+	for o.next < len(o.queue) && o.flying < l.receiveMaximum {
 		p := o.queue[o.next]
 		o.next++
 		switch p.stage {
 		case answered:
 			continue
 		case received:
-			l.buf = appendAck(l.buf, pktPubrel, p.id)
+			l.buf = appendAck(l.buf, packets.PUBREL, p.id)
 		case sent:
 			l.buf = appendPublish(l.buf, p, p.id, true)
 		default:
@@ -189,22 +189,30 @@ func (c *Conn) pump(l *link) {
 	l.kick()
 }
 
-// answered is told of a PUBACK, PUBREC or PUBCOMP.
+// answered is told of a PUBACK, PUBREC, PUBREL or PUBCOMP.
 func (c *Conn) answered(l *link, kind byte, a answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer l.kick()
+	if kind == packets.PUBREL {
+		l.buf = appendAck(l.buf, packets.PUBCOMP, a.id)
+		c.in.released(a.id)
+		return
+	}
 	p := c.out.byID[a.id]
 	if p == nil || p.stage == waiting {
-		if kind == pktPubrec { // the broker holds a message that we know nothing of: it may let go
-			l.buf = append(l.buf, pktPubrel<<4|2, 3, byte(a.id>>8), byte(a.id), 0x92)
+		if kind == packets.PUBREC { // the broker holds a message that we know nothing of: it may let go
+			l.buf = append(l.buf, packets.PUBREL<<4|2, 3, byte(a.id>>8), byte(a.id), 0x92)
 		}
 		return
 	}
-	if kind == pktPubrec && a.code < 0x80 {
+	if kind == packets.PUBREC && a.code < 0x80 {
 		p.stage = received
-		l.buf = appendAck(l.buf, pktPubrel, p.id)
+		l.buf = appendAck(l.buf, packets.PUBREL, p.id)
 		return
 	}
 	var err error
-	if a.code >= 0x80 && kind != pktPubcomp {
+	if a.code >= 0x80 && kind != packets.PUBCOMP {
 		err = &ReasonError{"refused a message", a.code, a.reason}
 	} else {
 		c.stats.Published++

@@ -3,8 +3,8 @@ package mqttconn
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"math"
+
+	"github.com/eclipse/paho.golang/packets"
 )
 
 var errMalformed = errors.New("the broker sent a packet that is not MQTT 5")
@@ -40,26 +40,16 @@ func (r *reader) uint16() uint16 {
 	return 0
 }
 
-func (r *reader) uint32() uint32 {
-	if v := r.take(4); v != nil {
-		return binary.BigEndian.Uint32(v)
-	}
-	return 0
-}
-
 func (r *reader) bytes() []byte { return r.take(int(r.uint16())) }
 
 func (r *reader) length() int {
-	n := 0
-	for shift := 0; shift < 28; shift += 7 {
-		c := r.byte()
-		n |= int(c&0x7f) << shift
-		if c < 0x80 {
-			return n
-		}
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || n > 4 {
+		r.bad = true
+		return 0
 	}
-	r.bad = true
-	return 0
+	r.b = r.b[n:]
+	return int(v)
 }
 
 // properties takes the block of properties off r.
@@ -83,20 +73,20 @@ func (r *reader) next() (id byte, v reader, ok bool) {
 	return id, v, true
 }
 
-// skip passes over the value of a property: each has one of seven forms.
+// skip passes over the value of a property: those that the packets have which are read here.
 func (r *reader) skip(id byte) {
 	switch id {
-	case 1, 23, 25, propMaximumQoS, propRetainAvailable, propWildcardSub, propSubIDAvailable, propSharedSub:
+	case packets.PropPayloadFormat:
 		r.take(1)
-	case propServerKeepalive, propReceiveMaximum, 34, 35:
+	case packets.PropTopicAlias:
 		r.take(2)
-	case propMessageExpiry, propSessionExpiry, propWillDelay, propMaximumPacket:
+	case packets.PropMessageExpiry:
 		r.take(4)
-	case propSubscriptionID:
+	case packets.PropSubscriptionIdentifier:
 		r.length()
-	case propContentType, propResponseTopic, propCorrelationData, 18, 21, 22, 26, 28, propReasonString:
+	case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData, packets.PropReasonString:
 		r.bytes()
-	case propUser:
+	case packets.PropUser:
 		r.bytes()
 		r.bytes()
 	default:
@@ -104,83 +94,27 @@ func (r *reader) skip(id byte) {
 	}
 }
 
-// A connack is what the broker says of the connection it has opened.
-type connack struct {
-	sessionPresent bool
-	code           byte
-	reason         string
-	keepalive      int // -1: ours holds
-	receiveMaximum int
-	maximumQoS     byte
-	maximumPacket  int
-	noRetain       bool
-	noSubID        bool
-	noShared       bool
-}
-
-func parseConnack(b []byte) (connack, error) {
-	a := connack{keepalive: -1, receiveMaximum: math.MaxUint16, maximumQoS: 2, maximumPacket: largestPacket}
-	if len(b) == 2 { // that of MQTT 3: the broker refuses the version
-		return a, fmt.Errorf("the broker does not speak MQTT 5 (refused with code %d)", b[1])
-	}
-	r := reader{b: b}
-	a.sessionPresent = r.byte()&1 != 0
-	a.code = r.byte()
-	props := r.properties()
-	for id, v, ok := props.next(); ok; id, v, ok = props.next() {
-		switch id {
-		case propServerKeepalive:
-			a.keepalive = int(v.uint16())
-		case propReceiveMaximum:
-			a.receiveMaximum = int(v.uint16())
-		case propMaximumQoS:
-			a.maximumQoS = v.byte()
-		case propMaximumPacket:
-			a.maximumPacket = int(min(v.uint32(), largestPacket))
-		case propRetainAvailable:
-			a.noRetain = v.byte() == 0
-		case propSubIDAvailable:
-			a.noSubID = v.byte() == 0
-		case propSharedSub:
-			a.noShared = v.byte() == 0
-		case propReasonString:
-			a.reason = string(v.bytes())
-		}
-	}
-	if r.bad || props.bad || a.receiveMaximum == 0 {
-		return a, errMalformed
-	}
-	return a, nil
-}
-
-// An answer is any packet that answers one of ours: PUBACK to PUBCOMP, SUBACK, UNSUBACK, DISCONNECT.
+// An answer is PUBACK, PUBREC, PUBREL or PUBCOMP.
 type answer struct {
 	id     uint16
 	code   byte
 	reason string
 }
 
-func parseAnswer(kind byte, b []byte) (answer, error) {
-	var a answer
+func parseAnswer(b []byte) (answer, error) {
 	r := reader{b: b}
-	if kind != pktDisconnect {
-		a.id = r.uint16()
-	}
-	early := kind == pktSuback || kind == pktUnsuback // those have the code behind the properties
-	if !early && len(r.b) > 0 {                       // both may be left out
+	a := answer{id: r.uint16()}
+	if len(r.b) > 0 { // both may be left out
 		a.code = r.byte()
 	}
-	if early || len(r.b) > 0 {
+	if len(r.b) > 0 {
 		props := r.properties()
 		for id, v, ok := props.next(); ok; id, v, ok = props.next() {
-			if id == propReasonString {
+			if id == packets.PropReasonString {
 				a.reason = string(v.bytes())
 			}
 		}
 		r.bad = r.bad || props.bad
-	}
-	if early {
-		a.code = r.byte()
 	}
 	if r.bad {
 		return a, errMalformed
@@ -210,7 +144,7 @@ func (p *publish) parse(first byte, b []byte) error {
 	p.payload = r.b
 	props := p.props
 	for id, v, ok := props.next(); ok; id, v, ok = props.next() {
-		if id == propSubscriptionID {
+		if id == packets.PropSubscriptionIdentifier {
 			p.subIDs = append(p.subIDs, uint32(v.length()))
 		}
 	}

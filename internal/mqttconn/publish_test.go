@@ -16,6 +16,16 @@ import (
 // publish sends payloads and waits until all are answered.
 func (b *box) publish(qos byte, topic string, payloads ...string) {
 	b.t.Helper()
+	for answers := b.publishing(qos, topic, payloads...); len(payloads) > 0; payloads = payloads[1:] {
+		if p := <-answers; p.Err != nil {
+			b.t.Fatal(p.Err)
+		}
+	}
+}
+
+// publishing sends payloads; the answers come out of what it gives back.
+func (b *box) publishing(qos byte, topic string, payloads ...string) <-chan *mqttconn.Outgoing {
+	b.t.Helper()
 	answers := make(chan *mqttconn.Outgoing, len(payloads))
 	for _, payload := range payloads {
 		p := &mqttconn.Outgoing{Topic: topic, Payload: []byte(payload), QoS: qos, Done: func(p *mqttconn.Outgoing) { answers <- p }}
@@ -23,11 +33,7 @@ func (b *box) publish(qos byte, topic string, payloads ...string) {
 			b.t.Fatal(err)
 		}
 	}
-	for range payloads {
-		if p := <-answers; p.Err != nil {
-			b.t.Fatal(p.Err)
-		}
-	}
+	return answers
 }
 
 // A cut in the middle: all arrive, none overtakes another; those of QoS 2 arrive once.

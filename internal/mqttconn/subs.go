@@ -1,21 +1,28 @@
 package mqttconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
 )
 
 // subscriptions are the filters that we want and those that the broker has.
 type subscriptions struct {
 	qos    byte
-	wanted []string           // in order, none covered by another
-	have   map[string]bool    // granted in this session
-	asked  map[uint16]request // under way on this connection, by packet id
-	failed map[string]bool    // refused; asked for again at the next tick
-	err    error              // why one was refused
+	wanted []string        // in order, none covered by another
+	have   map[string]bool // granted in this session
+	asked  map[string]bool // to be granted or dropped, on this connection
+	failed map[string]bool // refused; asked for again at the next tick
+	err    error           // why one was refused
+
+	answers map[uint16]chan<- packets.ControlPacket // where paho waits, by packet id
 
 	// By Subscription Identifier, the filters wanted or held; true for one that shares topics with another,
 	// so that a message may come once for each.
@@ -25,20 +32,10 @@ type subscriptions struct {
 	noID    bool            // the broker knows no identifiers
 }
 
-type request struct {
-	filter string
-	add    bool
-}
-
-// How a filter is subscribed to.
-const (
-	subNoLocal   = 1 << 2 // our own messages do not come back
-	subRetainNew = 1 << 4 // retained messages come for a filter that the session did not have
-)
-
 func (s *subscriptions) init() {
 	s.have = map[string]bool{}
-	s.asked = map[uint16]request{}
+	s.asked = map[string]bool{}
+	s.answers = map[uint16]chan<- packets.ControlPacket{}
 	s.failed = map[string]bool{}
 	s.strange = map[uint32]bool{}
 }
@@ -113,84 +110,108 @@ func (c *Conn) index() {
 }
 
 // resume prepares for a new connection.
-func (s *subscriptions) resume(a connack) {
+func (s *subscriptions) resume(present, noID bool) {
 	clear(s.asked) // whether they were granted is not known: they are asked again
 	clear(s.failed)
-	s.err, s.noID = nil, a.noSubID
-	if !a.sessionPresent {
+	s.err, s.noID = nil, noID
+	if !present {
 		clear(s.have)
 		clear(s.strange)
 	}
 }
 
-// again lets refused filters be asked for once more.
-func (s *subscriptions) again() { clear(s.failed) }
-
 // reconcile asks the broker for what is wanted and not there, and then to drop what is there and not
 // wanted.
 func (c *Conn) reconcile() {
 	l, s := c.link, &c.subs
-	if l == nil || l.leaving {
+	if l == nil || l.leaving || c.manager == nil {
 		return
 	}
-	asked := map[string]bool{}
-	for _, r := range s.asked {
-		asked[r.filter] = true
+	ask := func(f string, add bool) {
+		s.asked[f] = true
+		m, qos, noID := c.manager, s.qos, s.noID
+		c.work.Go(func() { c.ask(l, m, f, add, qos, noID) })
 	}
 	keep := map[string]bool{}
 	for _, f := range s.wanted {
 		keep[f] = true
-		if s.failed[f] || s.have[f] || asked[f] {
-			continue
+		if !s.failed[f] && !s.have[f] && !s.asked[f] {
+			ask(f, true)
 		}
-		group, _ := splitShare(f)
-		options := s.qos | subRetainNew | subNoLocal
-		if group != "" {
-			options &^= subNoLocal // MQTT forbids it on shared ones
-		}
-		number := subscriptionID(f)
-		if s.noID {
-			number = 0
-		}
-		id := c.newID()
-		s.asked[id] = request{f, true}
-		l.buf = appendSubscribe(l.buf, id, f, number, options)
 	}
 	if s.complete() {
 		for f := range s.have {
-			if !keep[f] && !asked[f] {
-				id := c.newID()
-				s.asked[id] = request{f, false}
-				l.buf = appendUnsubscribe(l.buf, id, f)
+			if !keep[f] && !s.asked[f] {
+				ask(f, false)
 			}
 		}
 	}
-	if len(l.buf) > 0 {
-		l.kick()
+}
+
+// ask makes one request, when it is its turn, and waits for the answer, at the longest until l ends. Each
+// filter has a packet of its own because a Subscription Identifier holds for a whole packet.
+func (c *Conn) ask(l *link, m *autopaho.ConnectionManager, filter string, add bool, qos byte, noID bool) {
+	l.asking <- struct{}{}
+	defer func() { <-l.asking }()
+	c.mu.Lock()
+	over := c.link != l || l.leaving
+	c.mu.Unlock()
+	if over {
+		return
+	}
+	var err error
+	if add {
+		qos, err = subscribe(m, filter, qos, noID)
+	} else {
+		_, err = m.Unsubscribe(context.Background(), &paho.Unsubscribe{Topics: []string{filter}})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == l {
+		c.granted(filter, add, qos, err)
 	}
 }
 
-// granted is told of a SUBACK or UNSUBACK.
-func (c *Conn) granted(kind byte, a answer) {
-	s := &c.subs
-	r, known := s.asked[a.id]
-	if !known || r.add != (kind == pktSuback) {
-		return
+func subscribe(m *autopaho.ConnectionManager, filter string, qos byte, noID bool) (granted byte, err error) {
+	group, _ := splitShare(filter)
+	p := &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{
+		Topic: filter, QoS: qos,
+		NoLocal:        group == "",                        // our own messages do not come back; MQTT forbids it on shared ones
+		RetainHandling: packets.RetainSendOnSubscribeIfNew, // retained messages come for a filter that the session did not have
+	}}}
+	if !noID {
+		number := int(subscriptionID(filter))
+		p.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &number}
 	}
-	delete(s.asked, a.id)
+	a, err := m.Subscribe(context.Background(), p)
 	switch {
-	case !r.add:
-		delete(s.have, r.filter)
+	case a == nil:
+		return 0, err
+	case len(a.Reasons) != 1:
+		return 0, errMalformed
+	case a.Reasons[0] >= 0x80:
+		return 0, &ReasonError{"refused the subscription", a.Reasons[0], a.Properties.ReasonString}
+	}
+	return a.Reasons[0], nil
+}
+
+// granted is told how a request went.
+func (c *Conn) granted(filter string, add bool, qos byte, err error) {
+	s := &c.subs
+	delete(s.asked, filter)
+	switch {
+	case !add:
+		delete(s.have, filter)
 		s.dropped = true
-		s.strange[subscriptionID(r.filter)] = true // what was under way for it is no surprise
-	case a.code < 0x80:
-		s.have[r.filter] = true
-		if a.code < s.qos {
-			c.log.Warn("the broker grants a lower QoS than asked for", "filter", r.filter, "qos", a.code)
+		s.strange[subscriptionID(filter)] = true // what was under way for it is no surprise
+	case err == nil:
+		s.have[filter] = true
+		if qos < s.qos {
+			c.log.Warn("the broker grants a lower QoS than asked for", "filter", filter, "qos", qos)
 		}
 	default:
-		s.failed[r.filter] = true
-		err := fmt.Errorf("topic filter %q: %w", r.filter, &ReasonError{"refused the subscription", a.code, a.reason})
+		s.failed[filter] = true
+		err = fmt.Errorf("topic filter %q: %w", filter, err)
 		if s.err == nil || s.err.Error() != err.Error() {
 			c.log.Error("cannot subscribe; what matches does not arrive", "error", err)
 		}

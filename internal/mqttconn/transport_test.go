@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,11 +43,33 @@ func (b *box) echo(addr string) {
 	b.publish(1, "out", payload)
 }
 
+// resume cuts the connection and has the session go on over another one.
+func (b *box) resume(proxy *brokertest.Proxy, addr string) {
+	b.t.Helper()
+	pub := brokertest.Dial(b.t, addr)
+	for _, n := range numbers(0, 10) {
+		pub.Publish("in", n, 1)
+	}
+	ds := b.want(numbers(0, 10)...)
+	proxy.Toss() // these acknowledgements get lost
+	b.settle(ds[:5]...)
+	proxy.Cut()
+	b.wait("sent again", func() bool { return b.conn.Stats().Redelivered == 10 })
+	b.settle(ds[5:]...)
+	b.wait("settled", func() bool { return b.conn.Stats().InFlight == 0 })
+	b.echo(addr)
+	if s := b.conn.Stats(); s.Connects != 2 || s.SessionLost != 0 || !s.Subscribed {
+		b.t.Errorf("%+v", s)
+	}
+}
+
 func TestWebSocket(t *testing.T) {
 	port := brokertest.FreePort(t)
 	broker := brokertest.StartMosquitto(t, fmt.Sprintf("listener %d 127.0.0.1\nprotocol websockets", port))
-	b := open(t, mqttconn.Config{URLs: []string{fmt.Sprintf("ws://127.0.0.1:%d/mqtt", port)}}).start("in")
+	proxy := brokertest.NewProxy(t, fmt.Sprintf("127.0.0.1:%d", port))
+	b := open(t, mqttconn.Config{URLs: []string{"ws://" + proxy.Addr() + "/mqtt"}}).start("in")
 	b.echo(broker.Addr())
+	b.resume(proxy, broker.Addr())
 }
 
 func TestTLS(t *testing.T) {
@@ -59,6 +82,11 @@ func TestTLS(t *testing.T) {
 	t.Run("trusted", func(t *testing.T) {
 		b := open(t, mqttconn.Config{URLs: []string{url}, TLS: trust(ca.File)}).start("in")
 		b.echo(fmt.Sprintf("127.0.0.1:%d", plain))
+	})
+	t.Run("resumed", func(t *testing.T) {
+		proxy := brokertest.NewProxy(t, broker.Addr())
+		b := open(t, mqttconn.Config{URLs: []string{"mqtts://" + proxy.Addr()}, TLS: trust(ca.File)}).start("in")
+		b.resume(proxy, fmt.Sprintf("127.0.0.1:%d", plain))
 	})
 	t.Run("unknown authority", func(t *testing.T) {
 		b := open(t, mqttconn.Config{URLs: []string{url}, TLS: trust(tlstest.New(t).File)})
@@ -95,6 +123,44 @@ func TestFailsOver(t *testing.T) {
 	b.wait("at the second", func() bool { return b.conn.Stats().Connects == 2 && b.conn.Subscribed() })
 	brokertest.Dial(t, second.Addr()).Publish("in", "there", 1)
 	b.want("there")
+}
+
+// The address that worked last is the first that is tried.
+func TestStaysWhereTheSessionIs(t *testing.T) {
+	proxy := brokertest.NewProxy(t, brokertest.StartMosquitto(t).Addr())
+	dead := fmt.Sprintf("mqtt://127.0.0.1:%d", brokertest.FreePort(t))
+	b := open(t, mqttconn.Config{URLs: []string{dead, proxy.URL()}}).start("in")
+	for i := range uint64(3) {
+		proxy.Cut()
+		b.wait("connected again", func() bool { return b.conn.Stats().Connects == i+2 && b.conn.Subscribed() })
+	}
+	if n := strings.Count(b.log.String(), "cannot connect"); n != 1 {
+		t.Errorf("the dead address was tried %d times", n)
+	}
+}
+
+// A broker that says nothing is given up in time, and the token in its address stays out of the log.
+func TestSilentBroker(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for url, says := range map[string]string{
+		"mqtt://" + l.Addr().String():                       "no answer within 50ms",
+		"ws://" + l.Addr().String() + "/?token=k9-canary":   "cannot connect",
+		"mqtts://" + l.Addr().String() + "?token=k9-canary": "no answer within 50ms",
+	} {
+		conf := mqttconn.Config{URLs: []string{url}}
+		conf.ConnectTimeout = 50 * time.Millisecond
+		b := open(t, conf)
+		b.conn.Start(nil)
+		b.wait("said", b.log.says(says))
+		if err := b.conn.LastError(); strings.Contains(err.Error()+b.log.String(), "k9-canary") {
+			t.Errorf("the token shows: %v", err)
+		}
+		b.conn.Close()
+	}
 }
 
 func TestBrokerDownAtStart(t *testing.T) {
