@@ -39,6 +39,7 @@ func TestLoadErrors(t *testing.T) {
 		{"frames:\n  a: {parent: b, translation: [1, 2]}\n" + rule + out, "rules/a.yaml:2:15: frame \"a\": "},
 		{"frames:\n  a: {}\n" + rule + "    when: transform(payload.p, \"a\", \"c\").x > 1\n" + out, "rule \"r\": when: no frame \"c\""},
 		{rule + out + "tests:\n  - {name: x, rule: rr, input: [{topic: a, payload: {a: 1}}], expect: []}\n", "test \"x\": no rule \"rr\", did you mean \"r\"?"},
+		{"tests:\n  - {name: x, rule: r, input: [], expect: []}\n", "test \"x\": no rule \"r\"; the file has none, and a test runs"},
 		{rule + out + "tests:\n  - {name: x, input: [{topic: a}], expect: [{sink: ded}]}\n", "test \"x\": no sink \"ded\", did you mean \"dead\"?"},
 		{rule + out + "tests:\n  - {name: x, input: [{payload: a}], expect: []}\n", "an input needs a topic"},
 		{rule + "    key: let_that\n    let: {let_that: key}\n" + out, "key: the let let_that reads key"},

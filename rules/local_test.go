@@ -219,6 +219,9 @@ func TestLocalCircles(t *testing.T) {
 		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: 'x/{{ raw(payload.id) }}'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: 'x/{rest...}', route: [{to: local, topic: 'y/{{ params.rest }}'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: '#', route: [{to: local, topic: '{{ topic }}'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: '{{ topic }}'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{rest...}', route: [{to: local, topic: '{{ topic }}/y'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: '{{ topic }}/y'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: '#', route: [{to: local, topic: $x}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: x, route: [{to: local, topic: y}]}\n  b: {source: local, topic: y, route: [{to: local, topic: z}, {to: local, topic: w}]}\n  c: {source: local, topic: w, route: [{to: local, topic: y}]}\n", "rules/a.yaml:3:3: rule \"b\": its messages go round in a circle through local, for ever: b → c → b"},
 	} {
