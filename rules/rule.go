@@ -79,36 +79,6 @@ type target struct {
 // Settled counts a message that the rule made alone, or all that it made of one message.
 func (r *rule) Settled(_ *engine.Message, outcome engine.Outcome) { r.book.settle(outcome) }
 
-// process runs the rule for one message. What it emits holds m.
-func (r *rule) process(l *lane, m *engine.Message, params []string) {
-	c := &l.scope
-	c.message, c.params = m, params
-	if r.split == nil {
-		r.element(l, null)
-		return
-	}
-	c.begin(r)
-	list, err := c.run(r.split)
-	if err == nil && !list.isNull() {
-		elements, ok := list.list()
-		if ok && len(elements) > 0 {
-			for _, element := range elements {
-				r.element(l, unbox(element))
-			}
-			return
-		}
-		if !ok {
-			err = &failure{err: fail(WrongType, "split takes a list, not %s", list.typeName()), expression: r.split}
-		}
-	}
-	r.book.in.Add(1)
-	if err != nil {
-		r.fail(l, err)
-		return
-	}
-	r.book.filtered.Add(1)
-}
-
 // fail settles an element as an error.
 func (r *rule) fail(l *lane, err error) {
 	c := &l.scope
