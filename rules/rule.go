@@ -220,17 +220,19 @@ func (r *rule) deliver(l *lane) {
 			return
 		}
 	}
-	failed := false
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
 	for i := range r.routes {
 		matched, err := l.route(r, &r.routes[i], id)
 		if err != nil {
-			failed = true
-			r.fault(c, c.message, err, l.emit)
+			l.failed = append(l.failed, routeFailure{err, len(l.made)})
 		}
 		if matched && r.first {
 			break
 		}
+	}
+	failed := len(l.failed) > 0
+	if held := r.throttle != nil && r.throttle.newest; len(l.made) == 0 || r.shadow || held {
+		l.fault(r, len(l.made))
 	}
 	switch {
 	case len(l.made) == 0 && failed:
@@ -246,7 +248,22 @@ func (r *rule) deliver(l *lane) {
 	default:
 		l.send(r, failed)
 	}
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
+}
+
+// A routeFailure is an error of one route, and how many messages the routes before it made: its dead letter goes
+// out behind them.
+type routeFailure struct {
+	err    error
+	behind int
+}
+
+// fault handles the failures of routes that stand before the nth message.
+func (l *lane) fault(r *rule, n int) {
+	for len(l.failed) > 0 && l.failed[0].behind <= n {
+		r.fault(&l.scope, l.scope.message, l.failed[0].err, l.emit)
+		l.failed = l.failed[1:]
+	}
 }
 
 func (v Value) identity(e *expression) (string, error) {
@@ -356,10 +373,12 @@ func (l *lane) send(r *rule, failed bool) {
 	group := l.message()
 	group.Topic, group.Key, group.Payload = cause.Topic, cause.Key, cause.Payload
 	group.From(cause, origin)
-	for _, made := range l.made {
+	for i, made := range l.made {
+		l.fault(r, i)
 		made.out.From(group, (*member)(r))
 		l.emit(made.sink, made.out)
 	}
+	l.fault(r, len(l.made))
 	if failed {
 		group.Settle(engine.Failed)
 	} else {

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,6 +124,24 @@ func TestRoutes(t *testing.T) {
 		t.Error(text)
 	}
 	expect(t, handle(t, p, topic, `{"battery":90,"seq":8}`), "mq map/H1/r-1 {\"id\":\"r-1\",\"battery\":90}", "nats pose.r-1 {\"id\":\"r-1\",\"battery\":90}", "dead {\"id\":\"r-1\",\"battery\":90}")
+}
+
+func TestDeadLettersStandInTheOrderOfTheRoutes(t *testing.T) {
+	p := load(t, head+"    route: [{to: dead, payload: payload.a + 1}, {to: mq, topic: one}, {to: dead, payload: payload.b + 1}, {to: mq, topic: two}, {to: dead, when: payload.c}]\n    on_error: {to: dead2}\n")
+	var got []string
+	for _, r := range handle(t, p, topic, `{"c":1}`) {
+		var letter struct{ Expression string }
+		if err := json.Unmarshal(r.Payload, &letter); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.sink+" "+r.Address+letter.Expression)
+	}
+	if want := []string{"dead2 payload.a + 1", "mq one", "dead2 payload.b + 1", "mq two", "dead2 payload.c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if text := balance(t, p, "r"); text != "in 1 delivered 0 filtered 0 error 1 dropped 0 shadow 0 missing 0 map[missing_field:2 not_boolean:1]" {
+		t.Error(text)
+	}
 }
 
 func TestFirstRouteOnly(t *testing.T) {
