@@ -24,6 +24,7 @@ func TestResults(t *testing.T) {
 		{"what nobody reads need not be JSON", ``, "\xff\x00", "\xff\x00"},
 		{"map keeps the author's order", "    map: {z: payload.a, a: 1, m: true, t: '\"x\"'}\n", `{"a":[1, 2]}`, `{"z":[1, 2],"a":1,"m":true,"t":"x"}`},
 		{"literals of map", "    map: {a: 1.50, b: -3, c: 1e3, d: false}\n", `{}`, `{"a":1.5,"b":-3,"c":1000,"d":false}`},
+		{"large literals of map keep their digits", "    map: {a: 12345678901234567890, b: -123456789012345678901, c: -9223372036854775808}\n", `{}`, `{"a":12345678901234567890,"b":-123456789012345678901,"c":-9223372036854775808}`},
 		{"references are copied as written", "    map: {a: payload.a, b: payload.b, c: payload.c}\n", `{"a":9007199254740993,"b":1e2,"c":"\u00e9\/"}`, `{"a":9007199254740993,"b":1e2,"c":"\u00e9\/"}`},
 		{"copies inside of lists and objects too", "    map: {a: '[payload.a, payload.b]', o: '{x: payload.a, y: payload.c}', f: 'filter(payload.l, true)', m: 'map(payload.l, #)', v: values(payload.o)}\n",
 			`{"a":12345678901234567890,"b":-0,"c":"\u00e9\/","l":[-0,1e2,{"k":1.50}],"o":{"k":1E+2}}`,
