@@ -227,7 +227,7 @@ func (v Value) asKey() string {
 	return string(out)
 }
 
-// member gives the field of an object, or null.
+// member gives the field of an object, or null. What JSON has beside objects has no fields: they are missing.
 func (v Value) member(name string) (Value, error) {
 	switch v.kind {
 	case Null:
@@ -243,7 +243,11 @@ func (v Value) member(name string) (Value, error) {
 			return pointMember(x, name)
 		case geo.Pose:
 			return poseMember(x, name)
+		case []any:
+			return null, nil
 		}
+	default:
+		return null, nil
 	}
 	return null, fail(WrongType, "%s has no field %q", v.typeName(), name)
 }
