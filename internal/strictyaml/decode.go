@@ -35,7 +35,7 @@ func (l *Loader) At(key string) *Loader {
 //	size      an integer counts bytes and is written as 64MiB
 //	path      a text names a file, relative to the folder of the file it stands in
 //	present   path, of a file that can be read now
-//	required  the key must be given, and be no empty list
+//	required  the key must be given, and a list of texts have an entry
 //	inline    the keys of this struct are keys of the one around it
 //
 // It panics when into has a type that YAML cannot be read into.

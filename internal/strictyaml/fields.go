@@ -154,15 +154,16 @@ func (w *walker) missing(n *yaml.Node, f *field, at place) bool {
 	return false
 }
 
-// here looks whether there is what a key needs: an entry in a list that is required, a file that can be read.
+// here looks whether there is what a key needs: an entry in a list of texts that is required, a file that can be read.
 func (w *walker) here(n *yaml.Node, f *field, at place) bool {
-	if f.required && f.value.Kind() == reflect.Slice && f.value.Len() == 0 {
+	v := f.value
+	if f.required && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && v.Len() == 0 {
 		return w.fail(n, at, "is an empty list: it needs an entry")
 	}
 	if !f.present || w.loader.SkipSecrets {
 		return true
 	}
-	_, ok := w.read(n, f.value.String(), at)
+	_, ok := w.read(n, v.String(), at)
 	return ok
 }
 
