@@ -137,6 +137,7 @@ type lane struct {
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled
 	made    []draft
+	failed  []routeFailure // of the routes beside what they made
 	slab    []engine.Message
 
 	sinks   engine.Emit // to the queues

@@ -81,36 +81,6 @@ type target struct {
 // Settled counts a message that the rule made alone, or all that it made of one message.
 func (r *rule) Settled(_ *engine.Message, outcome engine.Outcome) { r.book.settle(outcome) }
 
-// process runs the rule for one message. What it emits holds m.
-func (r *rule) process(l *lane, m *engine.Message, params []string) {
-	c := &l.scope
-	c.message, c.params = m, params
-	if r.split == nil {
-		r.element(l, null)
-		return
-	}
-	c.begin(r)
-	list, err := c.run(r.split)
-	if err == nil && !list.isNull() {
-		elements, ok := list.list()
-		if ok && len(elements) > 0 {
-			for _, element := range elements {
-				r.element(l, unbox(element))
-			}
-			return
-		}
-		if !ok {
-			err = &failure{err: fail(WrongType, "split takes a list, not %s", list.typeName()), expression: r.split}
-		}
-	}
-	r.book.in.Add(1)
-	if err != nil {
-		r.fail(l, err)
-		return
-	}
-	r.book.filtered.Add(1)
-}
-
 // fail settles an element as an error.
 func (r *rule) fail(l *lane, err error) {
 	c := &l.scope
@@ -254,17 +224,19 @@ func (r *rule) deliver(l *lane) {
 			return
 		}
 	}
-	failed := false
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
 	for i := range r.routes {
 		matched, err := l.route(r, &r.routes[i], id)
 		if err != nil {
-			failed = true
-			r.fault(c, c.message, err, l.emit)
+			l.failed = append(l.failed, routeFailure{err, len(l.made)})
 		}
 		if matched && r.first {
 			break
 		}
+	}
+	failed := len(l.failed) > 0
+	if held := r.throttle != nil && r.throttle.newest; len(l.made) == 0 || r.shadow || held {
+		l.fault(r, len(l.made))
 	}
 	switch {
 	case len(l.made) == 0 && failed:
@@ -280,7 +252,22 @@ func (r *rule) deliver(l *lane) {
 	default:
 		l.send(r, failed)
 	}
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
+}
+
+// A routeFailure is an error of one route, and how many messages the routes before it made: its dead letter goes
+// out behind them.
+type routeFailure struct {
+	err    error
+	behind int
+}
+
+// fault handles the failures of routes that stand before the nth message.
+func (l *lane) fault(r *rule, n int) {
+	for len(l.failed) > 0 && l.failed[0].behind <= n {
+		r.fault(&l.scope, l.scope.message, l.failed[0].err, l.emit)
+		l.failed = l.failed[1:]
+	}
 }
 
 func (v Value) identity(e *expression) (string, error) {
@@ -387,10 +374,12 @@ func (l *lane) send(r *rule, failed bool) {
 	group := l.message()
 	group.Topic, group.Key, group.Payload = cause.Topic, cause.Key, cause.Payload
 	group.From(cause, origin)
-	for _, made := range l.made {
+	for i, made := range l.made {
+		l.fault(r, i)
 		made.out.From(group, (*member)(r))
 		l.emit(made.sink, made.out)
 	}
+	l.fault(r, len(l.made))
 	if failed {
 		group.Settle(engine.Failed)
 	} else {
