@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -282,10 +283,15 @@ rules:
 }
 
 // A panic of a rule settles what waits behind it, so that nothing holds its source for ever.
+// broken panics where the log is written, which is outside of any rule.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("broken") }
+
 func TestLocalPanic(t *testing.T) {
 	p := load(t, chainOf+"  second: {source: local, topic: bed/#, route: [{to: dead}]}\n  third: {source: in, topic: 'hospital/{a}/device/{b}/status', route: [{to: local, topic: x}]}\n")
 	settled := false
-	m := &engine.Message{Topic: topic, Payload: []byte(`{}`), Meta: &engine.Meta{Source: "in"}}
+	m := &engine.Message{Topic: topic, Payload: []byte(`{`), Meta: &engine.Meta{Source: "in"}}
 	m.Receive(func(*engine.Message, engine.Outcome) { settled = true })
 	l := p.Lane()
 	func() {
@@ -294,7 +300,8 @@ func TestLocalPanic(t *testing.T) {
 				t.Error("no panic")
 			}
 		}()
-		p.plan, p.rules[1].reads = nil, true
+		p.rules[1].reads = true
+		p.logger = slog.New(slog.NewTextHandler(broken{}, nil))
 		l.Process(time.UnixMilli(1), m, func(string, *engine.Message) {})
 	}()
 	m.Done()
