@@ -369,7 +369,10 @@ func (x *restoration) finish(broken bool) {
 	r.set.logger.Info("the state of a rule is restored", "rule", r.name, "keys", len(m.keys))
 }
 
-// validIdentity says whether keyOf can make a key of it.
+// validIdentity says whether keyOf can make a key of it, or it is an id of geofence, whose identity stands after a z.
 func validIdentity(id []byte) bool {
+	if len(id) > 1 && id[0] == fenceIdentity {
+		id = id[1:]
+	}
 	return len(id) > 0 && (id[0] == 'n' || id[0] == 'i' || id[0] == 's' || id[0] == 'f' || id[0] == 'b')
 }

@@ -24,6 +24,16 @@ func TestDurableOperators(t *testing.T) {
 			m.send(topic, `{"v":1}`)
 			m.expects(`dead {"last":1.50,"lag":"a\u0041"}`)
 		}},
+		"geofence": {"frames: {F: {}}\nzones: {z: {frame: F, box: [0, 0, 1, 1], dwell: 10s}}\n" + at("    when: 'geofence(payload.p, \"z\") != \"none\"'\n    map: {key: 'geofence(payload.p, \"z\")', id: 'geofence(payload.p, \"z\", payload.id)'}\n    route: [{to: dead}]\n"), func(m *machine) {
+			m.send(topic, `{"id":1,"p":[0,0]}`)
+			m.send(topic, `{"id":1,"p":[5,0]}`)
+			m.expects(`dead {"key":"inside","id":"inside"}`, `dead {"key":"inside","id":"inside"}`)
+			m.crash()
+			m.now = m.now.Add(10 * seconds)
+			m.send(topic, `{"id":2,"p":[5,0]}`)
+			m.send(topic, `{"id":1,"p":[5,0]}`)
+			m.expects(`dead {"key":"exit","id":"outside"}`, `dead {"key":"outside","id":"exit"}`)
+		}},
 		"on_change": {at("    on_change: {of: payload.v, deadband: 1, at_least_every: 1m}\n    route: [{to: dead}]\n"), func(m *machine) {
 			m.send(topic, `{"v":5}`)
 			m.expects(`dead {"v":5}`)

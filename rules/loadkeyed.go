@@ -202,7 +202,7 @@ func (r *rule) inherit(was *rule) (fresh bool) {
 		l.slot = m.slot("lag "+l.source, l)
 	}
 	for _, f := range r.fences {
-		f.slot = m.slot(f.signature)
+		f.slot = m.slot(f.signature, f)
 	}
 	if r.onChange != nil {
 		r.onChange.slot = m.slot(r.onChange.signature(r), r.onChange)
