@@ -63,20 +63,20 @@ func nearestOnMeridian(p, z float64) (lat, h float64) {
 	u, v := p/wgs84.a, math.Abs(z)/wgs84.a
 	var fx, fy float64 // the foot
 	if v > 0 {
-		lo, hi := -q*q+q*v, -q*q+math.Hypot(u, q*v)
+		lo, hi := q*v, math.Hypot(u, q*v) // of t + b^2, which may be small
 		for range 200 {
 			t := (lo + hi) / 2
 			if t <= lo || t >= hi {
 				break
 			}
-			fx, fy = u/(t+1), q*v/(t+q*q)
+			fx, fy = u/(t+1-q*q), q*v/t
 			if fx*fx+fy*fy > 1 {
 				lo = t
 			} else {
 				hi = t
 			}
 		}
-		fx, fy = u/(hi+1), q*q*v/(hi+q*q)
+		fx, fy = u/(hi+1-q*q), q*q*v/hi
 	} else if fx = u / (1 - q*q); fx < 1 {
 		fy = q * math.Sqrt(1-fx*fx)
 	} else {
