@@ -18,23 +18,26 @@ func geoFunctionNamed(name string) bool { return slices.Contains(geoFunctionName
 // A mover applies a transform to what a message holds.
 type mover func(t *geo.Transform, v Value) (Value, error)
 
+// pointMovers are those that take a point and no more.
+var pointMovers = map[string]func(*geo.Transform, geo.Point) (geo.Point, error){
+	"transform":        (*geo.Transform).Point,
+	"transform_vector": (*geo.Transform).Vector,
+}
+
+func ofPoint(move func(*geo.Transform, geo.Point) (geo.Point, error)) mover {
+	return func(t *geo.Transform, v Value) (Value, error) {
+		p, err := pointIn(v, t.LonLat())
+		if err != nil {
+			return null, err
+		}
+		p, err = move(t, p)
+		return boxed(p), err
+	}
+}
+
 var movers = map[string]mover{
-	"transform": func(t *geo.Transform, v Value) (Value, error) {
-		p, err := pointIn(v, t.LonLat())
-		if err != nil {
-			return null, err
-		}
-		p, err = t.Point(p)
-		return boxed(p), err
-	},
-	"transform_vector": func(t *geo.Transform, v Value) (Value, error) {
-		p, err := pointIn(v, t.LonLat())
-		if err != nil {
-			return null, err
-		}
-		p, err = t.Vector(p)
-		return boxed(p), err
-	},
+	"transform":        ofPoint((*geo.Transform).Point),
+	"transform_vector": ofPoint((*geo.Transform).Vector),
 	"transform_pose": func(t *geo.Transform, v Value) (Value, error) {
 		p, err := poseIn(v, t.LonLat())
 		if err != nil {
@@ -69,13 +72,13 @@ func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evalu
 			return nil, sourceErrorf(argument.Location().From, "%s", wrong)
 		}
 	}
-	m, whatNode := k.mode, arguments[0]
+	m, whatNode, movePoint := k.mode, arguments[0], pointMovers[name]
 	if fixed {
 		way, wrong := frames.Between(arguments[1].(*ast.StringNode).Value, arguments[2].(*ast.StringNode).Value)
 		if wrong != nil {
 			return nil, sourceErrorf(at, "%s", wrong)
 		}
-		return func(c *scope) (Value, error) {
+		whole := func(c *scope) (Value, error) {
 			v, err := what(c)
 			if err != nil {
 				return null, err
@@ -85,15 +88,37 @@ func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evalu
 			}
 			v, err = move(way, v)
 			return v, locate(geoError(name, err), at)
+		}
+		read := k.pointReader(whatNode, way.LonLat())
+		if read == nil || movePoint == nil {
+			return whole, nil
+		}
+		return func(c *scope) (Value, error) {
+			p, ok := read(c)
+			if !ok {
+				return whole(c)
+			}
+			p, err := movePoint(way, p)
+			if err != nil {
+				return null, locate(geoError(name, err), at)
+			}
+			return boxed(p), nil
 		}, nil
 	}
-	f := &function{name: name, call: func(_ *scope, args []Value) (Value, error) {
+	read := k.pointReader(whatNode, false)
+	f := &function{name: name, call: func(c *scope, args []Value) (Value, error) {
 		if !args[1].isString() || !args[2].isString() {
 			return null, fail(WrongType, "%s: the names of frames are text", name)
 		}
 		way, err := frames.Between(args[1].string(), args[2].string())
 		if err != nil {
 			return null, geoError(name, err)
+		}
+		if read != nil && movePoint != nil && !way.LonLat() {
+			if p, ok := read(c); ok {
+				p, err := movePoint(way, p)
+				return boxed(p), geoError(name, err)
+			}
 		}
 		v, err := move(way, args[0])
 		return v, geoError(name, err)
@@ -136,9 +161,17 @@ func pointOf(v Value) (geo.Point, error) { return pointIn(v, false) }
 func pointIn(v Value, lonLat bool) (geo.Point, error) {
 	switch v.kind {
 	case Object:
+		if p, ok := plainPoint(v, lonLat); ok {
+			return p, nil
+		}
 		return pointOfObject(v, lonLat)
 	case Array:
-		return pointOfList(v, jsonscan.Len(bytesOf(v.text)))
+		var at [3]jsonscan.Value
+		n := jsonscan.Elements(bytesOf(v.text), at[:])
+		if p, ok := pointOfNumbers(&at[0], &at[1], &at[2], geo.Array2); ok && n <= 3 && (n == 3) == (p.Shape == geo.Array3) {
+			return p, nil
+		}
+		return pointOfList(v, n)
 	case Boxed:
 		switch p := v.ref.(type) {
 		case geo.Point:
@@ -153,6 +186,55 @@ func pointIn(v Value, lonLat bool) (geo.Point, error) {
 	}
 	return geo.Point{}, fail(WrongType, "%s is no point; a point is {x, y}, {x, y, z}, {lon, lat}, {lon, lat, h}, [a, b] or [a, b, c]", v.typeName())
 }
+
+// pointReader gives what reads a point of numbers out of the payload, nil where the node is no place in it. Its
+// coordinates become fields that the scan of the payload finds on its way, which saves going through the object once more:
+// 60 of 160 ns for a transform. It is false for all but numbers.
+func (k *compiler) pointReader(n ast.Node, lonLat bool) func(c *scope) (geo.Point, bool) {
+	root, path := pathOf(n)
+	if root == nil || root.Value != "payload" || slices.Contains(k.locals, root.Value) {
+		return nil
+	}
+	names, shape := groundNames[:3], geo.XY
+	if lonLat {
+		names, shape = lonLatNames[:], geo.LonLat
+	}
+	var slots [3]int
+	for i, name := range names {
+		slots[i] = k.set.field(append(slices.Clip(path), name))
+	}
+	return func(c *scope) (geo.Point, bool) {
+		return pointOfNumbers(&c.slots[slots[0]], &c.slots[slots[1]], &c.slots[slots[2]], shape)
+	}
+}
+
+// plainPoint reads the point that is there nearly always, of numbers under the names that the frame has for them. It
+// takes half the time of pointOfObject, which sees all else and knows what is wrong.
+func plainPoint(v Value, lonLat bool) (geo.Point, bool) {
+	names, shape := groundNames[:3], geo.XY
+	if lonLat {
+		names, shape = lonLatNames[:], geo.LonLat
+	}
+	var at [3]jsonscan.Value
+	jsonscan.Members(bytesOf(v.text), names, at[:])
+	return pointOfNumbers(&at[0], &at[1], &at[2], shape)
+}
+
+// pointOfNumbers makes a point of two numbers, and a third where there is one.
+func pointOfNumbers(x, y, z *jsonscan.Value, shape geo.Shape) (p geo.Point, ok bool) {
+	if !isNumber(x) || !isNumber(y) {
+		return p, false
+	}
+	p.X, p.Y, p.Shape = x.Float(), y.Float(), shape
+	if z.Kind <= jsonscan.Null {
+		return p, true
+	}
+	p.Z = z.Float()
+	p.Shape++ // the same with a third coordinate
+	return p, isNumber(z)
+}
+
+func isNumber(v *jsonscan.Value) bool { return v.Kind == jsonscan.Int || v.Kind == jsonscan.Float }
 
 func pointOfList(v Value, n int) (geo.Point, error) {
 	if n != 2 && n != 3 {

@@ -185,6 +185,31 @@ func EachKey(raw []byte, f func(key string, rawKey []byte, v Value) bool) {
 	}
 }
 
+// Members fills out with the members of an object that have these names, in one pass: of a name that comes again the
+// last, and Missing for one that does not.
+func Members(raw []byte, names []string, out []Value) {
+	clear(out)
+	for m := openObject(raw); m.next(); {
+		key := m.raw[1 : len(m.raw)-1]
+		for i, name := range names {
+			if len(name) == len(key) && name[0] == key[0] && string(key) == name || m.escaped && m.key() == name {
+				out[i] = m.val
+				break
+			}
+		}
+	}
+}
+
+// Elements fills out with the first elements of an array, and says how many there are.
+func Elements(raw []byte, out []Value) (n int) {
+	for e := openArray(raw); e.next(); n++ {
+		if n < len(out) {
+			out[n] = e.val
+		}
+	}
+	return n
+}
+
 // Decode makes Go values of raw: nil, bool, int64, float64, string, []any and map[string]any. They share
 // no memory with raw.
 func Decode(raw []byte) any {
