@@ -42,6 +42,13 @@ type Waker interface {
 	Wakes() <-chan struct{}
 }
 
+// A Settler is a Program that holds messages until what it keeps of them is safe.
+type Settler interface {
+	// Settle waits until it has settled all that it can, or until ctx ends. Stop calls it when the queues are
+	// drained, so that the acknowledgements still go out.
+	Settle(ctx context.Context)
+}
+
 // A Lane runs a program for one goroutine.
 type Lane interface {
 	// Process handles m. It does not settle the branch it was called with: the engine does that when it

@@ -47,6 +47,9 @@ func (e *Engine) Stop(ctx context.Context) {
 	await(draining, e.laned)
 	queues := e.allQueues()
 	e.drain(draining, queues)
+	if s, ok := e.running.Load().program.(Settler); ok {
+		s.Settle(writing)
+	}
 	for _, q := range queues {
 		if !await(writing, q.done) {
 			e.log.Error("a sink does not stop", "sink", q.name)

@@ -154,3 +154,55 @@ func TestStopWhileTickWaits(t *testing.T) {
 		}
 	})
 }
+
+// A program that holds messages settles them when the queues are drained and before the sources close.
+func TestStopSettles(t *testing.T) {
+	ev := &events{}
+	s := &sink{name: "s", events: ev}
+	p := &holder{to: to("s"), events: ev}
+	bubble(t, engine.Limits{}, func(f *feed) engine.Set {
+		f.events = ev
+		return engine.Set{Program: p, Sinks: one("s", engine.SinkSetup{Sink: s})}
+	}, func(t *testing.T, e *engine.Engine, f *feed) {
+		for i := range 10 {
+			f.send("t", fmt.Sprint(i))
+		}
+		synctest.Wait()
+		equal(t, "settled before", f.count(), 0)
+		e.Stop(t.Context())
+		equal(t, "delivered", len(s.all()), 10)
+		equal(t, "settled", f.count(), 10)
+		all := ev.list()
+		equal(t, "last", all[len(all)-1], "close feed")
+		equal(t, "settles", strings.Count(strings.Join(all, " "), "settle"), 1)
+	})
+}
+
+// A holder holds all messages that go through another program.
+type holder struct {
+	to     engine.Program
+	events *events
+	held   []*engine.Message
+}
+
+func (h *holder) Lane() engine.Lane { return &holding{h, h.to.Lane()} }
+
+func (h *holder) Tick(now time.Time, emit engine.Emit) time.Time { return h.to.Tick(now, emit) }
+
+func (h *holder) Settle(context.Context) {
+	h.events.add("settle")
+	for _, m := range h.held {
+		m.Done()
+	}
+}
+
+type holding struct {
+	holder *holder
+	to     engine.Lane
+}
+
+func (l *holding) Process(now time.Time, m *engine.Message, emit engine.Emit) {
+	m.Hold()
+	l.holder.held = append(l.holder.held, m)
+	l.to.Process(now, m, emit)
+}

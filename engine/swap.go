@@ -82,6 +82,9 @@ func New(l Limits, log *slog.Logger) *Engine {
 	return e
 }
 
+// Now is the time of the engine's clock: that of the wall when the engine was made, and what has passed since.
+func (e *Engine) Now() time.Time { return e.clock.time(e.clock.read()) }
+
 // Swap makes set what runs; the first call starts the engine. It takes over the sources and sinks in set and
 // closes those that set no longer has. What is the same object under the same name goes on untouched. It
 // cannot fail, and it waits for no sink and no broker: ctx bounds the calls of Subscribe alone.

@@ -47,6 +47,7 @@ func (s *vigil) fire(l *lane, r *rule, _ int64) {
 	w := s.first.key.memo(s.slot).(*watch)
 	s.remove(&w.turn)
 	w.away = true
+	r.memory.changed(w.key, s.slot)
 	r.result(l, w.key, func(c *scope) (verdict, error) { return r.silent(c, w) })
 }
 
@@ -75,6 +76,7 @@ func (a *absence) hear(c *scope, m *memory) (back bool) {
 	w.since = nanos(m.at)
 	s.push(&w.turn)
 	back, w.away = w.away, false
+	m.changed(c.kept, a.slot)
 	if back {
 		// What comes after a silence must not overtake what told of it, even when it comes on another topic.
 		text, _ := appendScalar(nil, c.key.value)
@@ -97,6 +99,7 @@ func (a *absence) note(c *scope, m *memory) {
 		}
 		m.bytes += len(w.topic)
 	}
+	m.changed(c.kept, a.slot)
 }
 
 // begin watches a key.
@@ -105,6 +108,7 @@ func (s *vigil) begin(k *kept, m *memory) *watch {
 	k.set(s.slot, w)
 	m.bytes += w.size()
 	s.push(&w.turn)
+	m.changed(k, s.slot)
 	return w
 }
 

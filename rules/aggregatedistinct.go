@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/axiomhq/hyperloglog"
+
+	"edge/internal/jsonscan"
 )
 
 // distinctPrecision gives a HyperLogLog of 2^14 registers of a byte, with a standard error of 0.81 %.
@@ -64,9 +66,12 @@ func appendDistinct(dst []byte, v Value) ([]byte, error) {
 		if t, ok := v.ref.(time.Time); ok { // one moment, in whatever zone it is told
 			v.ref = t.UTC()
 		}
-	default:
-		v = boxed(v.box()) // so that the order of keys and the way numbers are written do not matter
 	}
+	text, err := v.appendJSON(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	v = unbox(jsonscan.Decode(text)) // so that the order of keys and the way numbers are written do not matter
 	return v.appendJSON(append(dst, 'j'), nil)
 }
 

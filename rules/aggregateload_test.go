@@ -37,6 +37,8 @@ func TestAggregateLoadErrors(t *testing.T) {
 		{"x: out.y\ny: count()", "out.y stands below"},
 		{"x: avg(paylod.v)", "unknown name paylod, did you mean payload?"},
 		{"x: averag(payload.v)", "unknown function averag"},
+		{"y: out.z\nz: count()", "out.z stands below"},
+		{"y: count()\nx: out.z", "aggregate has no field z; it has y"},
 	} {
 		_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(ruleWith(strings.ReplaceAll(tt.fields, "x: ", "x: '") + "'"))}}, testEnv)
 		if strings.Contains(tt.fields, "\n") {

@@ -81,6 +81,9 @@ var errDamaged = errors.New("the state is damaged")
 type decoder struct {
 	src []byte
 	err error
+
+	now   int64 // of the engine's clock
+	shift int64 // what is added to times, when the wall clock was set back since they were written; never above 0
 }
 
 func (d *decoder) fail() { d.src, d.err = nil, errDamaged }

@@ -96,6 +96,9 @@ const (
 	someLevels = "\x01" // the same, with any number of levels
 )
 
+// unknown makes of a filter the topics that it matches.
+var unknown = strings.NewReplacer("+", someLevel, "#", someLevels)
+
 // levels gives the topics that a template can make: what is not known holds someLevel, and open says that there
 // may be more behind them.
 func (t *template) levels(r *rule) (levels []string, open bool) {
@@ -104,6 +107,8 @@ func (t *template) levels(r *rule) (levels []string, open bool) {
 		switch {
 		case p.expression == nil:
 			text += p.text
+		case p.expression.source == "topic" && len(r.pattern) == 1:
+			text += unknown.Replace(strings.Join(r.pattern[0].levels, "/"))
 		case !p.expression.trusted || r.singleParam(p.expression.source):
 			text += someLevel
 		default:

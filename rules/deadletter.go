@@ -73,7 +73,7 @@ func (t *letterTarget) send(c *scope, r *rule, m *engine.Message, letter []byte,
 		}
 		toLocal(out, out.Address)
 	}
-	out.From(m, &letterOrigin{r})
+	out.From(m, c.letterOrigin(r))
 	emit(t.sink, out)
 }
 

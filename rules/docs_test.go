@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -33,6 +34,48 @@ func TestDocsNameEveryFunction(t *testing.T) {
 			if functionNamed(name) == nil && !isPredicate(name) && !geoFunctionNamed(name) {
 				t.Errorf("docs/expressions.md has %s, which does not exist", name)
 			}
+		}
+	}
+}
+
+// TestDocsOfCoordinates: the blocks of the page are one set, and its examples give what it says.
+func TestDocsOfCoordinates(t *testing.T) {
+	text, err := os.ReadFile("../docs/coordinates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []File
+	var geoJSON, examples string
+	for i, block := range strings.Split(string(text), "```") {
+		language, rest, _ := strings.Cut(block, "\n")
+		switch {
+		case i%2 == 0:
+		case language == "yaml":
+			files = append(files, File{Name: fmt.Sprintf("%d.yaml", i), Data: []byte(rest)})
+		case language == "json":
+			geoJSON = rest
+		case language == "js":
+			examples = rest
+		}
+	}
+	env := Env{ReadFile: readZones(map[string]string{"zones/campus.geojson": geoJSON})}
+	if _, errs := Load(files, env); len(errs) > 0 {
+		t.Fatal(errs.Err())
+	}
+	shown := map[string]bool{}
+	for line := range strings.Lines(examples) {
+		source, want, ok := strings.Cut(line, "//")
+		got, err := Eval(strings.TrimSpace(source), []byte("null"), "", files, env)
+		if !ok || err != nil || string(got) != strings.TrimSpace(want) {
+			t.Errorf("%s gives %s, %v", strings.TrimSpace(line), got, err)
+		}
+		for _, name := range functionNames() {
+			shown[name] = shown[name] || strings.Contains(source, name+"(")
+		}
+	}
+	for _, name := range append(keysOf(coordinateFunctions), zoneFunctionNames...) {
+		if !shown[name] {
+			t.Errorf("%s has no example", name)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
@@ -49,6 +50,9 @@ func parse(source string) (*tree, *sourceError) {
 	if strings.TrimSpace(source) == "" {
 		return nil, sourceErrorf(-1, "the expression is empty")
 	}
+	if _, err := time.Parse(time.DateOnly, strings.TrimSpace(source)); err == nil {
+		return nil, sourceErrorf(0, "%s would be a subtraction: a date is text and needs quotes, \"%[1]s\"", strings.TrimSpace(source))
+	}
 	tokens, err := lexer.Lex(file.NewSource(source))
 	if err != nil {
 		return nil, parserError(err)
@@ -81,6 +85,9 @@ func parserError(err error) *sourceError {
 		message := located.Message
 		if strings.Contains(message, "exceeds maximum allowed nodes") {
 			message = fmt.Sprintf("the expression has more than %d parts", maxNodes)
+		}
+		if message == `unexpected token Operator("=")` {
+			message = "one = compares nothing: write =="
 		}
 		return sourceErrorf(located.From, "%s", message)
 	}
@@ -121,6 +128,8 @@ func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, 
 		base := 10
 		if prefixed {
 			base = 0
+		} else if len(digits) > 1 && digits[0] == '0' {
+			return nil, "", sourceErrorf(token.From, "%s has a leading zero: drop it, or put the whole in quotes if it is text", token.Value)
 		}
 		number, err := strconv.ParseInt(digits, base, 64)
 		if err != nil {

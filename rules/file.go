@@ -28,6 +28,7 @@ type ruleSpec struct {
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
 	MaxKeys     int                              `yaml:"max_keys"`
+	Durable     *flagSpec                        `yaml:"durable"`
 	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
@@ -73,6 +74,18 @@ func (r *ruleSpec) readable() {
 			*t = nil
 		}
 	}
+}
+
+// A flagSpec is true or false, and where it stands.
+type flagSpec struct {
+	Value bool
+	pos   strictyaml.Pos
+}
+
+// DecodeNode keeps the place.
+func (f *flagSpec) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
+	f.pos = strictyaml.PosOf(file, n)
+	l.Decode(file, n, &f.Value, errs)
 }
 
 type routeSpec struct {

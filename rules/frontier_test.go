@@ -63,7 +63,7 @@ func TestFrontierPassesPanics(t *testing.T) {
 		l.Process(time.UnixMilli(clockBase), m, nil)
 		m.Order = 2
 		m.Payload = []byte(`{"ts":20000}`)
-		l.Process(time.UnixMilli(clockBase), m, nil) // a result, and nowhere to send it
+		l.Process(time.UnixMilli(clockBase), m, func(string, *engine.Message) { panic("a result, and nowhere to send it") })
 		t.Error("no panic")
 	}()
 	if front := p.frontiers["in"].front.Load(); front != 2 {

@@ -197,6 +197,9 @@ func (m maker) compare(t *testing.T, name, signature string) {
 	}
 }
 
+// MarshalJSON lets plain read the values that lists and objects hold as they came in.
+func (v Value) MarshalJSON() ([]byte, error) { return v.appendJSON(nil, nil) }
+
 // plain gives what JSON leaves of x.
 func plain(t *testing.T, x any) any {
 	t.Helper()

@@ -36,6 +36,18 @@ type fenced struct {
 
 func (*fenced) size() int { return 32 }
 
+func (f *fenced) append(dst []byte) []byte {
+	return appendTime(append(dst, flag(f.inside)|flag(f.turning)<<1), f.since)
+}
+
+func (*fence) load(d *decoder) memo {
+	flags := d.byte()
+	return &fenced{inside: flags&1 != 0, turning: flags&2 != 0, since: d.time()}
+}
+
+// fenceIdentity begins the identity of an id, so that what is kept for it is not what is kept for a key.
+const fenceIdentity = 'z'
+
 // What geofence says.
 var (
 	fenceEnter   = stringValue("enter")
@@ -106,8 +118,7 @@ func (f *fence) update(c *scope, m *memory) (Value, error) {
 		if id.isNull() || id.kind >= Object {
 			return null, fail(NullKey, "geofence: the id is %s; it must be text, a number or a boolean", id.typeName())
 		}
-		// What is kept for an id is found under another letter than what is kept for a key.
-		c.seen = appendIdentity(append(c.seen[:0], 'z'), id)
+		c.seen = appendIdentity(append(c.seen[:0], fenceIdentity), id)
 		k = m.touch(c.seen, max(c.rule.maxKeys, 1+len(c.rule.fences)))
 	}
 	inside := f.zone.Covers(x, y)
@@ -116,6 +127,7 @@ func (f *fence) update(c *scope, m *memory) (Value, error) {
 		was = &fenced{inside: inside}
 		k.set(f.slot, was)
 		m.bytes += was.size()
+		m.changed(k, f.slot)
 		return sideOf(inside), nil
 	}
 	if was.inside && !inside && f.zone.hysteresis > 0 {
@@ -125,7 +137,12 @@ func (f *fence) update(c *scope, m *memory) (Value, error) {
 		}
 		inside = d <= f.zone.hysteresis
 	}
-	return was.hear(f.zone, inside, nanos(c.now)), nil
+	before := *was
+	v = was.hear(f.zone, inside, nanos(c.now))
+	if *was != before {
+		m.changed(k, f.slot)
+	}
+	return v, nil
 }
 
 // evaluate runs an expression of the fence. An error of its own is that of the call.

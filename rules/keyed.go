@@ -13,9 +13,15 @@ type dedupe struct {
 
 // sightings are when a key brought a value first, by its identity.
 type sightings struct {
-	first map[string]int64
-	order []sighting // by time, so that what is over is found at the front
-	bytes int
+	first   map[string]int64
+	order   []sighting // by time, so that what is over is found at the front
+	bytes   int
+	fresh   int // of the newest: those that appendGrowth has not written
+	written int // bytes that appendGrowth has written since append was called; below 0: it never was
+}
+
+func newSightings() *sightings {
+	return &sightings{first: map[string]int64{}, bytes: 96, written: -1}
 }
 
 type sighting struct {
@@ -36,7 +42,9 @@ func (s *sightings) shed() {
 
 // forget drops the oldest.
 func (s *sightings) forget() {
-	delete(s.first, s.order[0].id)
+	if s.first[s.order[0].id] == s.order[0].at { // else it was seen again since, and read from disk twice
+		delete(s.first, s.order[0].id)
+	}
 	s.bytes -= perSighting + len(s.order[0].id)
 	s.order[0].id = ""
 	s.order = s.order[1:]
@@ -56,7 +64,7 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
 	if s == nil {
-		s = &sightings{first: map[string]int64{}, bytes: 96}
+		s = newSightings()
 		c.kept.set(d.slot, s)
 	} else {
 		m.bytes -= s.bytes
@@ -69,11 +77,16 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	if _, known := s.first[string(c.seen)]; known {
 		return true, nil
 	}
-	id := string(c.seen)
-	s.first[id] = now
-	s.order = append(s.order, sighting{id, now})
-	s.bytes += perSighting + len(id)
+	s.add(sighting{string(c.seen), now})
+	s.fresh++
+	m.changed(c.kept, d.slot)
 	return false, nil
+}
+
+func (s *sightings) add(one sighting) {
+	s.first[one.id] = one.at
+	s.order = append(s.order, one)
+	s.bytes += perSighting + len(one.id)
 }
 
 // identify appends the identity of any value; of lists and objects it is their JSON.
@@ -126,6 +139,7 @@ func (s *stateRule) write(c *scope, m *memory, v Value) {
 	}
 	old.value, old.written = v.keep(), nanos(c.now)
 	m.bytes += old.size()
+	m.changed(c.kept, s.slot)
 }
 
 // A lastRule keeps the fields of the last message that the rule reads.
@@ -163,4 +177,5 @@ func (l *lastRule) write(c *scope, m *memory) {
 		now.values[i] = scanned(&c.slots[field]).keep()
 	}
 	m.bytes += now.size()
+	m.changed(c.kept, l.slot)
 }

@@ -82,6 +82,7 @@ func (l *lagRule) write(c *scope, m *memory, v Value) {
 	}
 	kept.push(v.keep(), l.most)
 	m.bytes += kept.size()
+	m.changed(c.kept, l.slot)
 }
 
 func (call lagCall) recall(c *scope) Value {

@@ -42,6 +42,11 @@ type Env struct {
 	Memory  int64 // bytes that all rules together may keep from one message to the next; 0: 64 MiB
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
+	// Store opens what durable rules keep on disk, when it is needed or there is something already; else it gives
+	// nil. Without it nothing is on disk.
+	Store     func(needed bool) (*Store, error)
+	Stateless bool             // edge.yaml is known and has no state.dir
+	Now       func() time.Time // the engine's clock; time.Now where nil
 	// Wall reads the wall clock, for windows to align to when it is set; nil: it never is.
 	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
@@ -192,6 +197,9 @@ func (s *setCompiler) finish() {
 			}
 		}
 	}
+	if len(*s.errs) == 0 {
+		s.openStore()
+	}
 	if len(*s.errs) > 0 {
 		return
 	}
@@ -204,6 +212,7 @@ func (s *setCompiler) finish() {
 		}
 	}
 	p.ticker = p.newLane()
+	var fresh []*rule
 	for i, r := range p.rules {
 		was := before[r.name]
 		if was == nil {
@@ -212,7 +221,9 @@ func (s *setCompiler) finish() {
 		if r.book = was.book; r.book == nil {
 			r.book = &book{}
 		}
-		r.inherit(was)
+		if r.inherit(was) {
+			fresh = append(fresh, r)
+		}
 		if r.enabled {
 			s.listen(r, i)
 		}
@@ -224,6 +235,11 @@ func (s *setCompiler) finish() {
 		}
 	}
 	p.setBounds(s.env.Memory)
+	now := time.Now
+	if s.env.Now != nil {
+		now = s.env.Now
+	}
+	p.restore(fresh, nanos(now()))
 }
 
 // listen notes which topics a rule hears. The index of a table is below zero, so that they come first.

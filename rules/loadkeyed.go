@@ -169,51 +169,56 @@ func (b *builder) remember(spec *ruleSpec) {
 }
 
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
-// gives each operator its place in it.
-func (r *rule) inherit(was *rule) {
+// gives each operator its place in it. It says fresh when the rule is durable and there was nothing of it in memory.
+func (r *rule) inherit(was *rule) (fresh bool) {
 	for _, line := range r.lost(was) {
 		r.set.lost = append(r.set.lost, fmt.Sprintf("rule %q: %s", r.name, line))
 	}
 	if r.memory == nil {
-		return
+		return false
 	}
 	if was.memory != nil && was.memory.signature == r.memory.signature {
 		r.memory = was.memory
+	} else if m := r.set.store.live(r.space()); r.durable && m != nil {
+		r.memory = m
+	} else {
+		fresh = true
 	}
 	m := r.memory
 	m.enlist(r)
 	if r.absent != nil {
-		r.absent.slot = m.slot(absentSignature)
+		r.absent.slot = m.slot(absentSignature, r.absent)
 	}
 	if r.dedupe != nil {
-		r.dedupe.slot = m.slot(r.dedupe.signature())
+		r.dedupe.slot = m.slot(r.dedupe.signature(), r.dedupe)
 	}
 	for _, s := range r.states {
-		s.slot = m.slot("state " + s.name)
+		s.slot = m.slot("state "+s.name, s)
 	}
 	if r.last != nil {
-		r.last.slot = m.slot(r.last.signature)
+		r.last.slot = m.slot(r.last.signature, r.last)
 	}
 	for _, l := range r.lags {
-		l.slot = m.slot("lag " + l.source)
+		l.slot = m.slot("lag "+l.source, l)
 	}
 	for _, f := range r.fences {
-		f.slot = m.slot(f.signature)
+		f.slot = m.slot(f.signature, f)
 	}
 	if r.onChange != nil {
-		r.onChange.slot = m.slot(r.onChange.signature(r))
+		r.onChange.slot = m.slot(r.onChange.signature(r), r.onChange)
 	}
 	if r.throttle != nil {
-		r.throttle.slot = m.slot(r.throttle.signature())
+		r.throttle.slot = m.slot(r.throttle.signature(), r.throttle)
 	}
 	if r.window != nil {
-		r.window.slot = m.slot(r.window.signature + r.aggregate.signature)
+		r.window.slot = m.slot(r.window.signature+r.aggregate.signature, r.window)
 		r.window.open = m.scheduled(r.window.slot, func() schedule { return newWindows(r, m, r.window.slot) }).(*windows)
 	}
 	if r.life > 0 {
-		r.sweep = m.slot("sweep")
+		r.sweep = m.slot("sweep", nil)
 	}
 	if r.enabled {
 		r.set.timed = append(r.set.timed, r)
 	}
+	return fresh && r.durable
 }

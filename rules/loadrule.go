@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -66,6 +67,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.suffixes()
 	r.onError = b.letters(spec.OnError, "on_error")
 	b.remember(spec)
+	b.durability(spec)
 	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
@@ -253,8 +255,11 @@ func (b *builder) value(n *yaml.Node, where string, in names) *expression {
 		return nil
 	}
 	v := unbox(literal)
-	if v.kind != Bool && !v.isNumber() {
-		b.add(pos, "%s: %q is no number, boolean or expression", where, n.Value)
+	if whole := strings.TrimPrefix(n.Value, "-"); len(whole) > 18 && strings.Trim(whole, "0123456789") == "" {
+		v = parsed([]byte(n.Value)) // what does not fit 64 bits keeps its digits
+	}
+	if f, isNumber := v.number(); v.kind != Bool && !isNumber || math.IsInf(f, 0) || math.IsNaN(f) {
+		b.add(pos, "%s: %q is no number of JSON, boolean or expression", where, n.Value)
 		return nil
 	}
 	return &expression{source: n.Value, field: where, pos: pos, eval: constant(v)}

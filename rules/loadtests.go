@@ -34,7 +34,11 @@ func (s *setCompiler) checkTests(l loaded) {
 		}
 		seen[t.Name.Value] = t.Name.Pos
 		if _, ok := s.named[textOrNone(t.Rule)]; t.Rule != nil && !ok {
-			add(t.Rule.Pos, "no rule %q%s", t.Rule.Value, didYouMean(t.Rule.Value, keysOf(s.named)))
+			hint := "; the file has none, and a test runs the rules that stand in its file or folder"
+			if len(s.named) > 0 {
+				hint = didYouMean(t.Rule.Value, keysOf(s.named))
+			}
+			add(t.Rule.Pos, "no rule %q%s", t.Rule.Value, hint)
 		}
 		s.checkTables(t, l.file.Name, add)
 		for j := range t.Input {

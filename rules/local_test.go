@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -219,6 +220,9 @@ func TestLocalCircles(t *testing.T) {
 		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: 'x/{{ raw(payload.id) }}'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: 'x/{rest...}', route: [{to: local, topic: 'y/{{ params.rest }}'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: '#', route: [{to: local, topic: '{{ topic }}'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: '{{ topic }}'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{rest...}', route: [{to: local, topic: '{{ topic }}/y'}]}\n", "for ever: a → a"},
+		{"rules:\n  a: {source: local, topic: 'x/{id}', route: [{to: local, topic: '{{ topic }}/y'}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: '#', route: [{to: local, topic: $x}]}\n", ""},
 		{"rules:\n  a: {source: local, topic: x, route: [{to: local, topic: y}]}\n  b: {source: local, topic: y, route: [{to: local, topic: z}, {to: local, topic: w}]}\n  c: {source: local, topic: w, route: [{to: local, topic: y}]}\n", "rules/a.yaml:3:3: rule \"b\": its messages go round in a circle through local, for ever: b → c → b"},
 	} {
@@ -279,10 +283,15 @@ rules:
 }
 
 // A panic of a rule settles what waits behind it, so that nothing holds its source for ever.
+// broken panics where the log is written, which is outside of any rule.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("broken") }
+
 func TestLocalPanic(t *testing.T) {
 	p := load(t, chainOf+"  second: {source: local, topic: bed/#, route: [{to: dead}]}\n  third: {source: in, topic: 'hospital/{a}/device/{b}/status', route: [{to: local, topic: x}]}\n")
 	settled := false
-	m := &engine.Message{Topic: topic, Payload: []byte(`{}`), Meta: &engine.Meta{Source: "in"}}
+	m := &engine.Message{Topic: topic, Payload: []byte(`{`), Meta: &engine.Meta{Source: "in"}}
 	m.Receive(func(*engine.Message, engine.Outcome) { settled = true })
 	l := p.Lane()
 	func() {
@@ -291,7 +300,8 @@ func TestLocalPanic(t *testing.T) {
 				t.Error("no panic")
 			}
 		}()
-		p.plan, p.rules[1].reads = nil, true
+		p.rules[1].reads = true
+		p.logger = slog.New(slog.NewTextHandler(broken{}, nil))
 		l.Process(time.UnixMilli(1), m, func(string, *engine.Message) {})
 	}()
 	m.Done()

@@ -23,6 +23,11 @@ type memory struct {
 	serial         int       // of the rule that was loaded last
 	charged        int       // what of bytes is in the sum of the set
 
+	journal  *journal // of a durable rule; else nil
+	restored bool     // all of it comes from the disk
+	stale    bool     // and not all that is there was of use
+	joins    bool     // what comes from the disk is to be put into schedules
+
 	owner  atomic.Pointer[rule] // the newest rule that has run here; written under the lock
 	shown  struct{ keys, bytes, evicted atomic.Int64 }
 	warned time.Time    // when evictions were logged
@@ -34,6 +39,8 @@ type memory struct {
 // signature, and so share it across a reload.
 type memorySlot struct {
 	signature string
+	number    uint64   // on disk, of the signature
+	operator  operator // who keeps something there; nil: it is a schedule only
 	schedule  schedule // nil: nothing of it is ever due
 	serial    int      // of the last rule that uses it
 	retired   bool     // no rule that runs uses it
@@ -49,9 +56,34 @@ type kept struct {
 	prev, next *kept
 }
 
-// A memo is what one operator keeps for one key.
+// A memo is what one operator keeps for one key. Who changes one says so with memory.changed.
 type memo interface {
 	size() int // bytes, about
+	// append writes all of it, for the operator's load.
+	append(dst []byte) []byte
+}
+
+// A grower is a memo that is long and mostly gets longer, so that writing all of it for each message would not do.
+type grower interface {
+	memo
+	// appendGrowth writes what came since append or appendGrowth was last called, for grow. When it says false
+	// nothing is written, and it is time to write all of it.
+	appendGrowth(dst []byte) ([]byte, bool)
+	// grow reads what appendGrowth wrote, after a restart. What it has already changes nothing.
+	grow(d *decoder)
+}
+
+// An operator keeps memos in a slot.
+type operator interface {
+	// load makes a memo of what its append wrote, after a restart; nil when it is of no use any more.
+	load(d *decoder) memo
+}
+
+// A joiner is a memo that is put into its schedule when it was loaded, the opposite of a leaver, in the order in
+// which they began.
+type joiner interface {
+	began() int64
+	join(m *memory, k *kept, slot int, now int64)
 }
 
 // A schedule knows what of an operator is due, for all keys, and fires it. It is called under the lock.
@@ -101,6 +133,7 @@ func (m *memory) add(id string, limit int) *kept {
 	}
 	k := &kept{id: id, touched: nanos(m.at)}
 	m.keys[id] = k
+	m.returned(k)
 	m.bytes += k.size()
 	m.link(k)
 	return k
@@ -145,6 +178,7 @@ func (m *memory) forget(k *kept) {
 	for slot := range k.slots() {
 		m.empty(k, slot)
 	}
+	m.forgotten(k)
 	m.bytes -= k.size()
 	m.unlink(k)
 	delete(m.keys, k.id)
@@ -161,6 +195,7 @@ func (m *memory) empty(k *kept, slot int) {
 		l.leave(m, slot)
 	}
 	k.set(slot, nil)
+	m.changed(k, slot)
 }
 
 // tidy forgets a key of which nothing is kept any more.
@@ -247,7 +282,9 @@ func (m *memory) fire(l *lane, r *rule, now int64, inclusive bool, most int) {
 		if first == nil {
 			return
 		}
+		m.begin(l, r, nil)
 		first.fire(l, r, now)
+		m.end(l)
 	}
 }
 

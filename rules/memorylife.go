@@ -2,6 +2,8 @@ package rules
 
 import (
 	"time"
+
+	"edge/internal/statelog"
 )
 
 // This file is about the life of what rules keep: how a memory goes from a rule to the one that a reload puts in
@@ -20,7 +22,7 @@ const longRetired = 8
 
 // slot finds or makes the place of a memo, for the rule that is loaded. Slots that the rule does not ask for are
 // emptied once it runs.
-func (m *memory) slot(signature string) int {
+func (m *memory) slot(signature string, o operator) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.slots {
@@ -32,12 +34,16 @@ func (m *memory) slot(signature string) int {
 	for i := range m.slots {
 		if s := &m.slots[i]; s.retired && s.serial+longRetired < m.serial {
 			m.clear(i) // what a lane with an old rule may have left
-			*s = memorySlot{signature: signature, serial: m.serial}
+			*s = newSlot(signature, o, m.serial)
 			return i
 		}
 	}
-	m.slots = append(m.slots, memorySlot{signature: signature, serial: m.serial})
+	m.slots = append(m.slots, newSlot(signature, o, m.serial))
 	return len(m.slots) - 1
+}
+
+func newSlot(signature string, o operator, serial int) memorySlot {
+	return memorySlot{signature: signature, number: statelog.SlotOf(signature), operator: o, serial: serial}
 }
 
 // enlist gives a rule that is loaded its place in the order of those that share the memory.
@@ -79,11 +85,18 @@ func (m *memory) enter(l *lane, r *rule) {
 
 // sendGone sends what has lost its key.
 func (m *memory) sendGone(l *lane) {
+	if len(m.lately.gone) == 0 {
+		return
+	}
+	alone := m.begin(l, m.owner.Load(), nil)
 	for _, h := range m.lately.gone {
 		h.send(l, m.owner.Load())
 	}
 	clear(m.lately.gone)
 	m.lately.gone = m.lately.gone[:0]
+	if alone {
+		m.end(l)
+	}
 }
 
 // adopt makes r the rule whose memory this is, when it first runs: loading it has changed nothing that the rule
@@ -94,6 +107,7 @@ func (m *memory) adopt(r, before *rule) {
 		m.charged = 0
 	}
 	m.owner.Store(r)
+	m.keepOnDisk(r)
 	for i := range m.slots {
 		if s := &m.slots[i]; s.serial < r.serial && !s.retired {
 			s.retired = true
@@ -103,6 +117,7 @@ func (m *memory) adopt(r, before *rule) {
 			s.retired = false
 		}
 	}
+	m.join()
 	if r.absent != nil {
 		r.absent.adopt(m, r.maxKeys)
 	}

@@ -17,7 +17,7 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 		switch {
 		case hint != "":
 			return nil, sourceErrorf(at, "unknown param %s, did you mean params.%s?", path[0], hint)
-		case len(k.params) == 0:
+		case strings.Join(k.params, "") == "": // + and # have no names
 			return nil, sourceErrorf(at, "unknown param %s: the rule's topic has no {%s}", path[0], path[0])
 		}
 		return nil, sourceErrorf(at, "unknown param %s; the topic has %s", path[0], strings.Join(k.params, ", "))
@@ -33,8 +33,11 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 // standardNames are the top-level names of expressions.
 var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent", "window"}
 
+// words are what the language itself takes for something else than a name.
+var words = []string{"nil", "true", "false", "not", "and", "or", "in", "let", "if", "else", "matches", "contains", "startsWith", "endsWith"}
+
 func isReserved(name string) bool {
-	return slices.Contains(standardNames, name) || name == "lag" || functionNamed(name) != nil ||
+	return slices.Contains(standardNames, name) || slices.Contains(words, name) || name == "lag" || functionNamed(name) != nil ||
 		geoFunctionNamed(name) || isPredicate(name) || isAggregate(name)
 }
 

@@ -53,6 +53,7 @@ func (o *onChange) changed(c *scope, m *memory) (bool, error) {
 		p.values = append(p.values, v.keep())
 	}
 	m.bytes += p.size()
+	m.changed(c.kept, o.slot)
 	return true, nil
 }
 

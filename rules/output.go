@@ -145,10 +145,14 @@ func (k *compiler) mappedField(path []string, at int) (evaluator, *sourceError) 
 		}
 		return members(func(c *scope) (Value, error) { return c.out.values[i], nil }, path[1:]), nil
 	}
-	if hint := strictyaml.Suggest(path[0], names); hint != "" {
-		return nil, sourceErrorf(at, "map has no field %s, did you mean out.%s?", path[0], hint)
+	made := "map"
+	if k.names.window {
+		made = "aggregate"
 	}
-	return nil, sourceErrorf(at, "map has no field %s; it has %s", path[0], strings.Join(names, ", "))
+	if hint := strictyaml.Suggest(path[0], names); hint != "" {
+		return nil, sourceErrorf(at, "%s has no field %s, did you mean out.%s?", made, path[0], hint)
+	}
+	return nil, sourceErrorf(at, "%s has no field %s; it has %s", made, path[0], strings.Join(names, ", "))
 }
 
 // fill computes the fields of map or set.

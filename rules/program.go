@@ -35,9 +35,11 @@ type Program struct {
 	wakes  chan struct{} // one slot
 	ticker *lane         // runs what Tick fires
 
-	witness func(*rule, error)    // of a set that is tested: hears of each error of a message
-	inbox   *inbox                // what comes to local from outside of the lanes
-	tell    func(*engine.Message) // of messages to local; nil: nobody
+	store    *Store                // nil: nothing is on disk
+	observed bool                  // the store knows that this program runs; of Tick
+	witness  func(*rule, error)    // of a set that is tested: hears of each error of a message
+	inbox    *inbox                // what comes to local from outside of the lanes
+	tell     func(*engine.Message) // of messages to local; nil: nobody
 
 	held        atomic.Int64 // bytes that the rules keep, about
 	memoryLimit int64        // above which who keeps more than reserve forgets
@@ -74,6 +76,9 @@ func (p *Program) Filters(source string) []string {
 	slices.Sort(filters)
 	return slices.Compact(filters)
 }
+
+// Store is where durable rules keep what they keep, nil where none does.
+func (p *Program) Store() *Store { return p.store }
 
 // Stats gives the books of all rules, in order.
 func (p *Program) Stats() []RuleStats {
@@ -132,6 +137,7 @@ type lane struct {
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled
 	made    []draft
+	failed  []routeFailure // of the routes beside what they made
 	slab    []engine.Message
 
 	sinks   engine.Emit // to the queues

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -202,7 +203,7 @@ func (r *rule) result(l *lane, k *kept, prepare func(c *scope) (verdict, error))
 	l.scope, l.aside = l.aside, l.scope // what the message that is handled has computed so far stays
 	defer func() { l.scope, l.aside = l.aside, l.scope }()
 	c := &l.scope
-	c.now = now
+	c.now, c.journal = now, l.aside.journal
 	if c.idBase == "" {
 		c.idBase = r.set.laneID()
 	}
@@ -230,6 +231,10 @@ const fireBatch = 256
 func (p *Program) Tick(now time.Time, emit engine.Emit) time.Time {
 	l := p.ticker
 	l.begin(now, emit)
+	if p.store != nil && !p.observed {
+		p.observed = true
+		p.store.observe(p)
+	}
 	for _, e := range p.inbox.empty() {
 		l.await(e)
 	}
@@ -269,6 +274,13 @@ func (p *Program) unchanged(next int64) bool {
 		}
 	}
 	return true
+}
+
+// Settle waits until what durable rules keep of the messages that are delivered is on disk, and these are settled.
+func (p *Program) Settle(ctx context.Context) {
+	if p.store != nil {
+		p.store.Settle(ctx)
+	}
 }
 
 // Wakes tells the engine that a lane has set a deadline earlier than the one Tick returned.

@@ -47,6 +47,8 @@ type rule struct {
 	life     time.Duration // for how long anything of a key lasts; 0: for ever
 	sweep    int           // the slot of what forgets keys after that
 	memory   *memory       // nil: it keeps nothing from one message to the next
+	durable  bool          // what it keeps is on disk before a message is settled
+	circles  bool          // what it sends may come back to it
 	maxKeys  int
 
 	locals int  // that its expressions need
@@ -79,36 +81,6 @@ type target struct {
 
 // Settled counts a message that the rule made alone, or all that it made of one message.
 func (r *rule) Settled(_ *engine.Message, outcome engine.Outcome) { r.book.settle(outcome) }
-
-// process runs the rule for one message. What it emits holds m.
-func (r *rule) process(l *lane, m *engine.Message, params []string) {
-	c := &l.scope
-	c.message, c.params = m, params
-	if r.split == nil {
-		r.element(l, null)
-		return
-	}
-	c.begin(r)
-	list, err := c.run(r.split)
-	if err == nil && !list.isNull() {
-		elements, ok := list.list()
-		if ok && len(elements) > 0 {
-			for _, element := range elements {
-				r.element(l, unbox(element))
-			}
-			return
-		}
-		if !ok {
-			err = &failure{err: fail(WrongType, "split takes a list, not %s", list.typeName()), expression: r.split}
-		}
-	}
-	r.book.in.Add(1)
-	if err != nil {
-		r.fail(l, err)
-		return
-	}
-	r.book.filtered.Add(1)
-}
 
 // fail settles an element as an error.
 func (r *rule) fail(l *lane, err error) {
@@ -153,7 +125,9 @@ func (r *rule) element(l *lane, item Value) {
 	}
 	r.remembering(l, func() {
 		r.memory.fire(l, r, nanos(c.now), false, unlimited)
+		r.memory.begin(l, r, c.message)
 		r.judge(l, (*rule).remember)
+		r.memory.end(l)
 		r.memory.tidy(c.kept)
 	})
 }
@@ -251,17 +225,19 @@ func (r *rule) deliver(l *lane) {
 			return
 		}
 	}
-	failed := false
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
 	for i := range r.routes {
 		matched, err := l.route(r, &r.routes[i], id)
 		if err != nil {
-			failed = true
-			r.fault(c, c.message, err, l.emit)
+			l.failed = append(l.failed, routeFailure{err, len(l.made)})
 		}
 		if matched && r.first {
 			break
 		}
+	}
+	failed := len(l.failed) > 0
+	if held := r.throttle != nil && r.throttle.newest; len(l.made) == 0 || r.shadow || held {
+		l.fault(r, len(l.made))
 	}
 	switch {
 	case len(l.made) == 0 && failed:
@@ -277,7 +253,22 @@ func (r *rule) deliver(l *lane) {
 	default:
 		l.send(r, failed)
 	}
-	l.made = l.made[:0]
+	l.made, l.failed = l.made[:0], l.failed[:0]
+}
+
+// A routeFailure is an error of one route, and how many messages the routes before it made: its dead letter goes
+// out behind them.
+type routeFailure struct {
+	err    error
+	behind int
+}
+
+// fault handles the failures of routes that stand before the nth message.
+func (l *lane) fault(r *rule, n int) {
+	for len(l.failed) > 0 && l.failed[0].behind <= n {
+		r.fault(&l.scope, l.scope.message, l.failed[0].err, l.emit)
+		l.failed = l.failed[1:]
+	}
 }
 
 func (v Value) identity(e *expression) (string, error) {
@@ -374,10 +365,7 @@ func (l *lane) route(r *rule, way *route, id string) (matched bool, err error) {
 // send emits what a rule made of one message. A single one is counted by itself, several as a group.
 func (l *lane) send(r *rule, failed bool) {
 	cause := l.scope.message
-	var origin engine.Origin = r
-	if l.scope.fired {
-		origin = (*member)(r)
-	}
+	origin := l.scope.origin(r)
 	if len(l.made) == 1 && !failed {
 		made := l.made[0]
 		made.out.From(cause, origin)
@@ -387,10 +375,12 @@ func (l *lane) send(r *rule, failed bool) {
 	group := l.message()
 	group.Topic, group.Key, group.Payload = cause.Topic, cause.Key, cause.Payload
 	group.From(cause, origin)
-	for _, made := range l.made {
+	for i, made := range l.made {
+		l.fault(r, i)
 		made.out.From(group, (*member)(r))
 		l.emit(made.sink, made.out)
 	}
+	l.fault(r, len(l.made))
 	if failed {
 		group.Settle(engine.Failed)
 	} else {

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,7 +24,13 @@ func TestResults(t *testing.T) {
 		{"what nobody reads need not be JSON", ``, "\xff\x00", "\xff\x00"},
 		{"map keeps the author's order", "    map: {z: payload.a, a: 1, m: true, t: '\"x\"'}\n", `{"a":[1, 2]}`, `{"z":[1, 2],"a":1,"m":true,"t":"x"}`},
 		{"literals of map", "    map: {a: 1.50, b: -3, c: 1e3, d: false}\n", `{}`, `{"a":1.5,"b":-3,"c":1000,"d":false}`},
+		{"large literals of map keep their digits", "    map: {a: 12345678901234567890, b: -123456789012345678901, c: -9223372036854775808}\n", `{}`, `{"a":12345678901234567890,"b":-123456789012345678901,"c":-9223372036854775808}`},
 		{"references are copied as written", "    map: {a: payload.a, b: payload.b, c: payload.c}\n", `{"a":9007199254740993,"b":1e2,"c":"\u00e9\/"}`, `{"a":9007199254740993,"b":1e2,"c":"\u00e9\/"}`},
+		{"copies inside of lists and objects too", "    map: {a: '[payload.a, payload.b]', o: '{x: payload.a, y: payload.c}', f: 'filter(payload.l, true)', m: 'map(payload.l, #)', v: values(payload.o)}\n",
+			`{"a":12345678901234567890,"b":-0,"c":"\u00e9\/","l":[-0,1e2,{"k":1.50}],"o":{"k":1E+2}}`,
+			`{"a":[12345678901234567890,-0],"o":{"x":12345678901234567890,"y":"\u00e9\/"},"f":[-0,1e2,{"k":1.50}],"m":[-0,1e2,{"k":1.50}],"v":[1E+2]}`},
+		{"an element of a split is copied as written", "    split: payload.l\n", `{"l":[ {"b": 1e2,"a":-0} ]}`, `{"b": 1e2,"a":-0}`},
+		{"set keeps an element of a split as written", "    split: payload.l\n    set: {c: 1}\n", `{"l":[{"b": 1e2,"a":-0}]}`, `{"b":1e2,"a":-0,"c":1}`},
 		{"missing is null", "    map: {a: payload.a.b}\n", `{}`, `{"a":null}`},
 		{"the last of two keys wins", "    map: {a: payload.a}\n", `{"a":1,"a":{"x":2}}`, `{"a":{"x":2}}`},
 		{"fields read fields above", "    map: {x: payload.x * 2, y: out.x + 1}\n", `{"x":3}`, `{"x":6,"y":7}`},
@@ -118,6 +125,24 @@ func TestRoutes(t *testing.T) {
 		t.Error(text)
 	}
 	expect(t, handle(t, p, topic, `{"battery":90,"seq":8}`), "mq map/H1/r-1 {\"id\":\"r-1\",\"battery\":90}", "nats pose.r-1 {\"id\":\"r-1\",\"battery\":90}", "dead {\"id\":\"r-1\",\"battery\":90}")
+}
+
+func TestDeadLettersStandInTheOrderOfTheRoutes(t *testing.T) {
+	p := load(t, head+"    route: [{to: dead, payload: payload.a + 1}, {to: mq, topic: one}, {to: dead, payload: payload.b + 1}, {to: mq, topic: two}, {to: dead, when: payload.c}]\n    on_error: {to: dead2}\n")
+	var got []string
+	for _, r := range handle(t, p, topic, `{"c":1}`) {
+		var letter struct{ Expression string }
+		if err := json.Unmarshal(r.Payload, &letter); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.sink+" "+r.Address+letter.Expression)
+	}
+	if want := []string{"dead2 payload.a + 1", "mq one", "dead2 payload.b + 1", "mq two", "dead2 payload.c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if text := balance(t, p, "r"); text != "in 1 delivered 0 filtered 0 error 1 dropped 0 shadow 0 missing 0 map[missing_field:2 not_boolean:1]" {
+		t.Error(text)
+	}
 }
 
 func TestFirstRouteOnly(t *testing.T) {

@@ -37,8 +37,9 @@ type scope struct {
 	order    string  // what order holds for, where that is not what it is for the message
 	fired    bool    // what is made has no message as its cause, but a window or a timer
 
-	row   []byte // identity of a key that is looked up in a table
-	chain *chain // how far the message has come through local
+	journal *journal // of a durable rule that is at work
+	row     []byte   // identity of a key that is looked up in a table
+	chain   *chain   // how far the message has come through local
 
 	idBase   string // with which the ids of this lane begin
 	sequence int64

@@ -78,6 +78,19 @@ func closing(source string, from int) int {
 
 // checkFixed says what is wrong with the author's own text of an address.
 func (t *template) checkFixed() string {
+	own := t.fixed
+	for _, p := range t.parts {
+		if p.expression != nil {
+			own += "x" // of data
+		}
+		own += p.text
+	}
+	switch {
+	case own == "" && (t.kind == mqttTopic || t.kind == natsSubject):
+		return "it is empty: say where the message goes"
+	case t.kind == natsSubject && emptyPart(own, "."):
+		return "a subject can have no empty token between its dots"
+	}
 	for _, p := range t.parts {
 		if wrong := t.kind.wrongText(p.text); wrong != "" {
 			return wrong

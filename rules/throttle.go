@@ -40,6 +40,7 @@ func (t *throttle) take(c *scope, m *memory) bool {
 		b.credit = min(b.credit+passed*t.n, t.n*unit)
 	}
 	b.at = now
+	m.changed(c.kept, t.slot)
 	if b.credit < unit {
 		return false
 	}
@@ -95,6 +96,7 @@ func (s *pace) fire(l *lane, r *rule, _ int64) {
 	s.remove(&h.turn)
 	r.memory.bytes -= h.size()
 	h.key.set(s.slot, nil)
+	r.memory.changed(h.key, s.slot)
 	r.memory.tidy(h.key)
 	h.send(l, r)
 }
@@ -127,6 +129,7 @@ func (r *rule) hold(l *lane, failed bool) {
 	}
 	h.fill(r, c, l.made)
 	m.bytes += h.size()
+	m.changed(c.kept, slot)
 	if failed {
 		c.count(&r.book.failed)
 	} else {
@@ -139,10 +142,8 @@ func (h *held) fill(r *rule, c *scope, made []draft) {
 	m := c.message
 	h.topic, h.order, h.received = strings.Clone(m.Topic), strings.Clone(made[0].out.Key), m.Received
 	h.counted, h.meta, h.original = c.fired, nil, nil
-	h.bytes = 160 + len(h.topic) + len(h.order)
 	if len(r.onError) > 0 && !c.fired {
 		h.meta, h.original = cloneMeta(m.Meta), bytes.Clone(m.Payload)
-		h.bytes += len(h.original) + 128
 	}
 	clear(h.drafts)
 	h.drafts = h.drafts[:0]
@@ -152,13 +153,26 @@ func (h *held) fill(r *rule, c *scope, made []draft) {
 			out.payload = h.drafts[i-1].payload
 		} else {
 			out.payload = bytes.Clone(d.out.Payload)
+		}
+		h.drafts = append(h.drafts, out)
+	}
+	h.measure()
+}
+
+// measure finds out how much it takes.
+func (h *held) measure() {
+	h.bytes = 160 + len(h.topic) + len(h.order)
+	if h.meta != nil {
+		h.bytes += len(h.original) + 128
+	}
+	for i, out := range h.drafts {
+		if i == 0 || !sameBytes(out.payload, h.drafts[i-1].payload) {
 			h.bytes += len(out.payload)
 		}
 		h.bytes += 120 + len(out.address) + len(out.id)
 		for _, header := range out.headers {
 			h.bytes += 32 + len(header.Name) + len(header.Value)
 		}
-		h.drafts = append(h.drafts, out)
 	}
 }
 
@@ -196,7 +210,7 @@ func (h *held) send(l *lane, r *rule) {
 		out := l.message()
 		out.Topic, out.Key, out.Address, out.ID = h.topic, h.order, d.address, d.id
 		out.Payload, out.Headers, out.Received = d.payload, d.headers, h.received
-		out.From(root, (*member)(r))
+		out.From(root, l.scope.resultOrigin(r))
 		l.emit(d.sink, out)
 	}
 	root.Done()

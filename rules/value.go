@@ -144,19 +144,28 @@ func parsed(raw []byte) Value {
 	return scanned(&s)
 }
 
-// box gives v as expr's VM and Go's maps hold it.
+// box gives v as the lists and objects hold it that expressions build. What may be written in JSON in another way
+// than it came in stays a Value, so that its digits and escapes are kept.
 func (v Value) box() any {
 	switch v.kind {
 	case Bool:
 		return v.bits == 1
 	case Int:
+		if v.text == "-0" { // of all whole numbers only -0 is not written as Go writes it
+			return v
+		}
 		return v.int()
 	case Float:
+		if v.text != "" {
+			return v
+		}
 		return v.float()
-	case String, Escaped:
-		return v.string()
+	case String:
+		return v.text
+	case Escaped:
+		return v
 	case Object, Array:
-		return jsonscan.Decode(bytesOf(v.text))
+		return jsonscan.DecodeWith(bytesOf(v.text), func(leaf jsonscan.Value) any { return scanned(&leaf).box() })
 	case Boxed:
 		return v.ref
 	}
@@ -218,7 +227,7 @@ func (v Value) asKey() string {
 	return string(out)
 }
 
-// member gives the field of an object, or null.
+// member gives the field of an object, or null. What JSON has beside objects has no fields: they are missing.
 func (v Value) member(name string) (Value, error) {
 	switch v.kind {
 	case Null:
@@ -234,7 +243,11 @@ func (v Value) member(name string) (Value, error) {
 			return pointMember(x, name)
 		case geo.Pose:
 			return poseMember(x, name)
+		case []any:
+			return null, nil
 		}
+	default:
+		return null, nil
 	}
 	return null, fail(WrongType, "%s has no field %q", v.typeName(), name)
 }
@@ -265,6 +278,11 @@ func (v Value) index(i int64) (Value, error) {
 		}
 	}
 	return null, fail(WrongType, "%s has no element %d", v.typeName(), i)
+}
+
+func (v Value) isList() bool {
+	_, built := v.ref.([]any)
+	return v.kind == Array || built
 }
 
 // list gives the elements of a list.
@@ -374,34 +392,6 @@ func appendElement(dst []byte, element any, budget *budget, depth int) ([]byte, 
 		return dst, err
 	}
 	return dst, budget.spend(0, len(dst)-start+1)
-}
-
-// A budget bounds what one evaluation may do, since an expression can be neither cancelled nor trusted
-// with the size of what a sender sends.
-type budget struct {
-	steps int // of loops, list elements and comparisons
-	bytes int // of text and JSON that was built
-}
-
-const (
-	maxSteps = 1_000_000
-	maxBytes = 16 << 20
-)
-
-// spend takes from the budget. A nil budget has no end.
-func (b *budget) spend(steps, bytes int) error {
-	if b == nil {
-		return nil
-	}
-	b.steps += steps
-	b.bytes += bytes
-	if b.steps > maxSteps {
-		return fail(LimitReached, "the expression takes more than %d steps", maxSteps)
-	}
-	if b.bytes > maxBytes || b.bytes < 0 {
-		return fail(LimitReached, "the expression builds more than %d MiB", maxBytes>>20)
-	}
-	return nil
 }
 
 // textOf and bytesOf change the type of what nobody changes any more.

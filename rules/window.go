@@ -78,6 +78,8 @@ type opener interface {
 	close(l *lane, r *rule)
 	// latest is when the last of the open windows ends; of event time only.
 	latest() (end int64, ok bool)
+	// load reads what a key had open; it is put into its place by the join of what it gives.
+	load(d *decoder) memo
 }
 
 // An arrival is a message that comes to a window.
@@ -92,7 +94,7 @@ func newWindows(r *rule, m *memory, slot int) *windows {
 	spec := r.window
 	w := &windows{memory: m, slot: slot, grace: spec.grace, aggregate: r.aggregate, now: math.MinInt64}
 	if spec.timestamp != nil {
-		w.event = &eventTime{mark: math.MinInt64, sources: make([]sourceTime, len(r.sources))}
+		w.event = &eventTime{mark: math.MinInt64, idle: spec.idle, sources: make([]sourceTime, len(r.sources))}
 	}
 	switch spec.kind {
 	case session:
@@ -134,6 +136,7 @@ func (r *rule) take(l *lane) (verdict, error) {
 		r.tellLate(l, at)
 	}
 	if w.event != nil {
+		w.memory.changedCommon(w.slot)
 		w.event.raise(l, r, source, at)
 		w.event.move() // also when nothing was raised: the source may have been idle
 		w.fireDue(l, r)
@@ -146,6 +149,7 @@ func (w *windows) gather(l *lane, r *rule, at int64) error {
 	values, err := r.aggregate.read(c, c.read[:0])
 	c.read = values[:0]
 	w.seq++
+	w.memory.changed(c.kept, w.slot)
 	w.came = arrival{c.kept, at, w.seq, values}
 	if wrong := w.kind.put(l, r, &w.came); err == nil {
 		err = wrong
@@ -182,11 +186,13 @@ func (w *windows) fire(l *lane, r *rule, now int64) {
 	if e := w.event; e != nil {
 		if e.waits() {
 			e.catchUp(r)
+			w.memory.changedCommon(w.slot)
 			return
 		}
 		if end, ok := w.kind.first(); !ok || !w.closed(end) {
 			if at := e.idleAt(); at != 0 && at <= now {
 				e.silence(w, at)
+				w.memory.changedCommon(w.slot)
 			}
 			return
 		}
@@ -206,6 +212,7 @@ func (w *windows) fireDue(l *lane, r *rule) {
 
 // emit hands on the result of a window that has closed, and is out of the memory.
 func (w *windows) emit(l *lane, r *rule, k *kept, start, end int64, t *tally) {
+	w.memory.changed(k, w.slot)
 	r.result(l, k, func(c *scope) (verdict, error) {
 		c.window.start, c.window.end = millisOf(start), millisOf(end)
 		var err error

@@ -196,7 +196,8 @@ func TestBadTimestamps(t *testing.T) {
 	}
 	y.send(0, topic, `{"ts":1700003600000}`)
 	y.send(0, topic, `{"ts":"1969-12-31T23:59:59.9999Z"}`)
-	if s := p.Stats()[0]; s.Error != 9 || s.Kept != 1 || s.Late != 1 || s.InFlight != 0 || len(p.rules[0].memory.keys) != 1 {
+	y.send(0, topic, `{"ts":"1969-12-31t23:59:59z"}`)
+	if s := p.Stats()[0]; s.Error != 9 || s.Kept != 1 || s.Late != 2 || s.InFlight != 0 || len(p.rules[0].memory.keys) != 1 {
 		t.Errorf("book %+v", s)
 	}
 }

@@ -34,6 +34,7 @@ func (k *keyCounts) leave(*memory, int) { k.of.open -= len(k.list) }
 func (c *counts) judge(k *kept, _ int64) verdict {
 	have, _ := k.memo(c.slot).(*keyCounts)
 	if have != nil && len(have.list) == 0 && have.next > 0 {
+		c.memory.changed(k, c.slot)
 		if have.next--; have.next == 0 {
 			c.memory.bytes -= have.size()
 			k.set(c.slot, nil)

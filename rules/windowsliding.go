@@ -27,6 +27,7 @@ type slid struct {
 	at     int64
 	seq    uint64
 	values []Value
+	told   bool   // its result was handed on, where that waits
 	tally  *tally // of it and those behind it, up to slider.turned
 }
 
@@ -240,6 +241,7 @@ func (s *lateSlidings) close(l *lane, r *rule) {
 	if one.of.kept == nil {
 		return // the key was forgotten
 	}
+	one.of.wasTold(one.seq)
 	one.of.drop(one.due - s.size)
 	n := len(one.of.list)
 	for n > 0 && one.of.list[n-1].at > one.due {

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"edge/engine"
@@ -203,6 +204,9 @@ func (w *window) readTime(v Value) (int64, error) {
 	case v.isString():
 		var err error
 		if t, err = time.Parse(time.RFC3339, v.string()); err != nil {
+			t, err = time.Parse(time.RFC3339, strings.ToUpper(v.string())) // t and z are allowed too
+		}
+		if err != nil {
 			return 0, fail(BadTimestamp, "the timestamp %s is not in the form of RFC 3339, such as 2024-11-22T10:06:40Z", v.show())
 		}
 	default:

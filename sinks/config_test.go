@@ -25,9 +25,10 @@ func TestSettings(t *testing.T) {
 		{"nats password alone", `nats: {url: "nats://a", password: p}`, "password needs a user"},
 		{"nats max_pending", `nats: {url: "nats://a", max_pending: -1}`, "max_pending wants"},
 		{"nats bad header name", `nats: {url: "nats://a", headers: {"a b": c}}`, `"a b" is no name`},
-		{"nats half a certificate", `nats: {url: "nats://a", tls: {cert_file: a}}`, "cert_file needs a key_file"},
+		{"nats half a certificate", `nats: {url: "nats://a", tls: {cert_file: /dev/null}}`, "cert_file needs a key_file"},
 
 		{"http", `http: {url: "https://a/b?c=d", method: PUT, format: ndjson, gzip: true, timeout: 5s}`, ""},
+		{"http with a template", `http: {url: "https://a/{{ payload.id }}"}`, "url is one for all messages"},
 		{"http without host", `http: {url: "https:///b"}`, "url wants an address such as"},
 		{"http by ftp", `http: {url: "ftp://a"}`, "url wants an address such as"},
 		{"http fragment", `http: {url: "http://a/b#c"}`, "leave it out"},
@@ -76,6 +77,21 @@ func TestKindAndAddress(t *testing.T) {
 	}
 }
 
+func TestMissingFilesAreErrorsOfTheSettings(t *testing.T) {
+	for _, text := range []string{
+		`nats: {url: "nats://a", creds_file: MISSING}`,
+		`nats: {url: "nats://a", nkey_file: MISSING}`,
+		`nats: {url: "nats://a", tls: {ca_file: MISSING}}`,
+		`http: {url: "https://a", tls: {ca_file: MISSING}}`,
+		`http: {url: "https://a", tls: {cert_file: /dev/null, key_file: MISSING}}`,
+		`mqtt: {url: "mqtts://a", tls: {cert_file: MISSING, key_file: /dev/null}}`,
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), "MISSING: no such file") {
+			t.Errorf("%s: got %v, want an error with the file", text, err)
+		}
+	}
+}
+
 func TestOpenNamesTheBadFile(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
 	if err := os.WriteFile(bad, []byte("canary"), 0o600); err != nil {
@@ -84,13 +100,10 @@ func TestOpenNamesTheBadFile(t *testing.T) {
 	missing := bad + ".missing"
 	for _, text := range []string{
 		`nats: {url: "nats://a", creds_file: BAD}`,
-		`nats: {url: "nats://a", creds_file: MISSING}`,
 		`nats: {url: "nats://a", nkey_file: BAD}`,
-		`nats: {url: "nats://a", nkey_file: MISSING}`,
 		`nats: {url: "nats://a", tls: {ca_file: BAD}}`,
-		`nats: {url: "nats://a", tls: {ca_file: MISSING}}`,
 		`http: {url: "http://a", tls: {ca_file: BAD}}`,
-		`http: {url: "http://a", tls: {cert_file: MISSING, key_file: BAD}}`,
+		`http: {url: "http://a", tls: {cert_file: BAD, key_file: BAD}}`,
 		`file: {path: BAD/x}`,
 	} {
 		text = strings.NewReplacer("BAD", bad, "MISSING", missing).Replace(text)

@@ -78,6 +78,8 @@ func parseHTTPURL(s string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return nil, errors.New("wants an address such as https://host/path")
+	case strings.Contains(s, "{{"):
+		return nil, errors.New("is one for all messages; what differs goes into path: of a route, a template")
 	case u.Fragment != "":
 		return nil, errors.New("has a # part, which is never sent: leave it out")
 	}

@@ -52,6 +52,9 @@ func (c *MQTT) Validate(pos func(key string) strictyaml.Pos, errs *strictyaml.Er
 	if key, err := c.Options.Check(); err != nil {
 		errs.Add(pos(key), "%v", err)
 	}
+	if err := c.TLS.Check(); err != nil {
+		errs.Add(pos("tls"), "%v", err)
+	}
 	if c.QoS != nil && (*c.QoS < 0 || *c.QoS > 2) {
 		errs.Add(pos("qos"), "qos wants 0, 1 or 2, not %d", *c.QoS)
 	}

@@ -22,8 +22,8 @@ type NATS struct {
 	User           string                  `yaml:"user"`
 	Password       strictyaml.Secret       `yaml:"password"`
 	Token          strictyaml.Secret       `yaml:"token"`
-	CredsFile      string                  `yaml:"creds_file,path"`
-	NkeyFile       string                  `yaml:"nkey_file,path"`
+	CredsFile      string                  `yaml:"creds_file,present"`
+	NkeyFile       string                  `yaml:"nkey_file,present"`
 	TLS            *tlsoptions.Options     `yaml:"tls"`
 	JetStream      bool                    `yaml:"jetstream"`
 	MaxPending     int                     `yaml:"max_pending"` // JetStream: messages without an answer yet, 256

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -165,14 +167,21 @@ func TestConfigErrors(t *testing.T) {
 		{"mqtt: {url: mqtt://a, share: a/b}", "share wants the name of a group"},
 		{"mqtt: {url: mqtt://a, will: {topic: a/+}}", `will: topic "a/+" holds +`},
 		{"mqtt: {url: mqtt://a, clientid: x}", "client_id"},
+		{"mqtt: {url: []}", `"url" is an empty list`},
+		{"mqtt: {url: mqtts://a, tls: {ca_file: /not/there}}", `"ca_file" cannot be read: /not/there: no such file`},
+		{"mqtt: {url: mqtts://a, tls: {cert_file: /dev/null}}", "tls: cert_file needs a key_file"},
 	}
 	for _, test := range tests {
 		if _, err := load(t, test.yaml); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s:\n got %v\nwant %s", test.yaml, err, test.want)
 		}
 	}
-	c := parse(t, "mqtt: {url: mqtts://a, tls: {ca_file: /not/there}}")
-	if _, err := c.Open("x", sources.Deps{}); err == nil || !strings.Contains(err.Error(), "source x: mqtt: tls: ca_file: open /not/there") {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, "mqtt: {url: mqtts://a, tls: {ca_file: "+empty+"}}")
+	if _, err := c.Open("x", sources.Deps{}); err == nil || !strings.Contains(err.Error(), "source x: mqtt: tls: ca_file "+empty) {
 		t.Error(err)
 	}
 }

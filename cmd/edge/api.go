@@ -71,8 +71,9 @@ func (a *app) serveTable(w http.ResponseWriter, r *http.Request) {
 // readiness is the answer of /readyz.
 type readiness struct {
 	Ready   bool        `json:"ready"`
-	Reasons []string    `json:"reasons"` // why not
-	Sinks   []sinkState `json:"sinks"`   // those that do not get through; they do not make edge unready
+	Reasons []string    `json:"reasons"`         // why not
+	Sinks   []sinkState `json:"sinks"`           // those that do not get through; they do not make edge unready
+	State   string      `json:"state,omitempty"` // why that of durable rules cannot be written; nor does that
 }
 
 type sinkState struct {
@@ -121,6 +122,11 @@ func (a *app) ready() readiness {
 			Name: e.Key, Queued: one.Queued.Messages, Error: one.Error,
 			Down: one.DownFor.Round(time.Second).String(), HoldsBack: full, Disk: one.Disk.Error,
 		})
+	}
+	if store := s.program.Store(); store != nil {
+		if stats := store.Stats(); stats.Error != "" {
+			r.State = fmt.Sprintf("cannot be written for %s, and what durable rules take is not acknowledged: %s", stats.FailingFor.Round(time.Second), stats.Error)
+		}
 	}
 	r.Ready = len(r.Reasons) == 0
 	return r

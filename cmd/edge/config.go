@@ -244,7 +244,7 @@ func (c *Config) rulesEnv(log *slog.Logger, before *rules.Program) rules.Env {
 	env := rules.Env{
 		Sources: map[string]rules.SourceInfo{}, Sinks: map[string]rules.SinkInfo{},
 		Payload: int(min(c.Limits.Payload, 1<<30)), Depth: c.Limits.Depth, Memory: c.Limits.Memory,
-		Getenv: os.LookupEnv, Log: log, Previous: before, Wall: time.Now,
+		Getenv: os.LookupEnv, Log: log, Previous: before, Wall: time.Now, Stateless: c.State.Dir == "",
 	}
 	for _, s := range c.Sources {
 		env.Sources[s.Key] = rules.SourceInfo{Topics: s.Value.Topics()}

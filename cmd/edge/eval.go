@@ -54,13 +54,16 @@ func evalCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	return c
 }
 
-// dashed keeps an expression such as -7 % 3 or -(a + b) from being taken for a flag.
+// dashed keeps an expression such as -7 % 3 or -payload.x from being taken for a flag.
 func dashed(args []string) []string {
 	if len(args) == 0 || args[0] != "eval" || slices.Contains(args, "--") {
 		return args
 	}
 	i := slices.IndexFunc(args, func(arg string) bool {
-		return len(arg) > 1 && arg[0] == '-' && strings.ContainsRune("0123456789.( ", rune(arg[1]))
+		if len(arg) < 2 || arg[0] != '-' || arg[1] == '-' {
+			return false
+		}
+		return arg[1] != 'r' && arg[1] != 'h' || strings.Contains(arg, "(") // -r and -h are flags, -round(x) is none
 	})
 	if i < 0 {
 		return args

@@ -178,6 +178,8 @@ func TestCommandLine(t *testing.T) {
 		"version":             {"version", "", 0, "edge "},
 		"help":                {"lint --help", "", 0, "--format"},
 		"eval":                {"eval payload.a+1", `{"a": 2}`, 0, "3\n"},
+		"eval of a -name":     {"eval -payload.a", `{"a": 2}`, 0, "-2\n"},
+		"eval of -round":      {"eval -round(payload.a)", `{"a": 2}`, 0, "-2\n"},
 		"eval of a topic":     {"eval --topic a/b topic", `{}`, 0, "\"a/b\"\n"},
 		"eval of a minus":     {"eval -7%3 --topic a", `{}`, 0, "-1"},
 		"eval of a bracket":   {"eval -(payload.a+1)", `{"a": 2}`, 0, "-3"},

@@ -77,6 +77,15 @@ var (
 	sinkUp       = gauge("sink_up", "0 while nothing gets through.", "sink")
 	sinkHolds    = gauge("sink_holds_back", "1 while the queue is full and the sources wait for it.", "sink")
 
+	stateBytes       = gauge("state_file_bytes", "Size of the file with what durable rules keep.")
+	stateWritten     = counter("state_written_bytes_total", "What was written to it, compactions included.")
+	stateCommits     = counter("state_commits_total", "Writes that were made safe, each with a sync.")
+	stateCompactions = counter("state_compactions_total", "Times that it was compacted.")
+	stateFailures    = counter("state_write_failures_total", "Writes to it that failed and were tried again.")
+	stateFailing     = gauge("state_failing", "1 while nothing can be written to it: what durable rules take is not acknowledged.")
+	stateDamaged     = gauge("state_damaged_places", "Places of it that could not be read at the start.")
+	stateRestored    = gauge("state_restored_keys", "Keys that were read from it.")
+
 	diskMessages = gauge("sink_disk_messages", "Messages in the disk buffer of a sink.", "sink")
 	diskBytes    = gauge("sink_disk_bytes", "The files that hold them.", "sink")
 	diskSyncs    = counter("sink_disk_syncs_total", "Batches written and synced.", "sink")
@@ -121,6 +130,7 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 	if s := a.running.Load(); s != nil {
 		a.tellEngine(s, tell)
 		tellRules(s.program.Stats(), tell)
+		tellState(s.program.Store(), tell)
 		tellTables(s.program.Tables(time.Now()), tell)
 	}
 }
@@ -224,6 +234,21 @@ func tellTables(list []rules.TableStats, tell teller) {
 			tell(tableErrors, float64(n), t.Name, class)
 		}
 	}
+}
+
+func tellState(store *rules.Store, tell teller) {
+	if store == nil {
+		return
+	}
+	s := store.Stats()
+	tell(stateBytes, float64(s.Bytes))
+	tell(stateWritten, float64(s.Written))
+	tell(stateCommits, float64(s.Commits))
+	tell(stateCompactions, float64(s.Compactions))
+	tell(stateFailures, float64(s.Failures))
+	tell(stateFailing, truth(s.Error != ""))
+	tell(stateDamaged, float64(s.Damaged))
+	tell(stateRestored, float64(s.Restored))
 }
 
 func truth(b bool) float64 {

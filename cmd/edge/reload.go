@@ -26,6 +26,7 @@ type app struct {
 	level   *slog.LevelVar
 	engine  *engine.Engine
 	server  *server // nil when http.listen is off
+	state   state
 
 	running atomic.Pointer[set]
 	status  atomic.Pointer[status]
@@ -72,7 +73,7 @@ func listErrors(errs strictyaml.Errors) []oneError {
 // before: a box that lost power in the middle of an edit must come up.
 func (a *app) start(ctx context.Context) error {
 	f := a.read()
-	next, config, errs := load(&f, nil, a.log)
+	next, config, errs := load(&f, nil, &a.state, a.log)
 	a.depend(config, f)
 	bad := errs
 	if len(errs) > 0 {
@@ -81,7 +82,7 @@ func (a *app) start(ctx context.Context) error {
 		if !ok {
 			return errs
 		}
-		if next, _, errs = load(&good, nil, a.log); len(errs) > 0 {
+		if next, _, errs = load(&good, nil, &a.state, a.log); len(errs) > 0 {
 			return bad
 		}
 	}
@@ -126,7 +127,7 @@ func (a *app) reload(ctx context.Context, forced bool) {
 	f = a.read()
 	a.wanted = ""
 	running := a.running.Load()
-	next, config, errs := load(&f, running, a.log)
+	next, config, errs := load(&f, running, &a.state, a.log)
 	a.depend(config, f)
 	if len(errs) > 0 {
 		a.counts.failures.Add(1)

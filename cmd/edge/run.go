@@ -27,6 +27,7 @@ func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writ
 	w := newWatcher(a.paths, a.log) // before the files are read, so that no change falls in between
 	defer w.close()
 	if err := a.start(ctx); err != nil {
+		a.state.close()
 		return err
 	}
 	s := a.running.Load()
@@ -41,8 +42,17 @@ func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writ
 func newApp(o runOptions, stderr io.Writer) *app {
 	a := &app{options: o, level: new(slog.LevelVar)}
 	a.log = o.logger(stderr, a.level)
+	a.state = state{log: a.log, now: a.now}
 	a.status.Store(&status{Files: []string{}})
 	return a
+}
+
+// now is the engine's clock, which starts as the wall clock.
+func (a *app) now() time.Time {
+	if a.engine == nil {
+		return time.Now()
+	}
+	return a.engine.Now()
 }
 
 // end delivers what is under way and stops, within limits.stop_timeout. The API is last: whoever watches
@@ -51,6 +61,7 @@ func (a *app) end() {
 	a.stop.Store(true)
 	// The context of run has ended; the engine bounds its own stop.
 	a.engine.Stop(context.Background())
+	a.state.close()
 	if b := a.running.Load().buffers; b != nil {
 		_ = b.Close() // a lock is let go in any case
 	}

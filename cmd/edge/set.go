@@ -38,7 +38,7 @@ type opened[T any] struct {
 //
 // The config comes back even with errors, as far as it could be read, for the files that it names, and f has the
 // tables that were read.
-func load(f *files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Errors) {
+func load(f *files, before *set, st *state, log *slog.Logger) (*set, *Config, strictyaml.Errors) {
 	errs := slices.Clone(f.errs)
 	config, more := parseConfig(strictyaml.Loader{}, f.config)
 	if f.config.Data != nil || len(errs) == 0 { // else it could not be read, and that is said already
@@ -51,6 +51,7 @@ func load(f *files, before *set, log *slog.Logger) (*set, *Config, strictyaml.Er
 			running = before.program
 		}
 		env = config.rulesEnv(log, running)
+		env.Store, env.Now = st.opener(config.State.Dir), st.now
 	}
 	env.ReadFile = f.tableReader()
 	var program *rules.Program

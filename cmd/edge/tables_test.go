@@ -114,3 +114,25 @@ func TestLintAndEvalReadTables(t *testing.T) {
 		t.Error(code, stderr)
 	}
 }
+
+// So is a map that a frame names, and the picture that it names.
+func TestMapReloads(t *testing.T) {
+	w := newWorld(t)
+	w.write("rules/maps/f3.yaml", "image: f3.pgm\nresolution: 0.05\norigin: [0, 0, 0]\n")
+	w.write("rules/maps/f3.pgm", "P5 400 200 255\n")
+	w.write("rules/warm.yaml", "frames:\n  map: {}\n  picture: {parent: map, map_server: maps/f3.yaml}\n"+oneRule)
+	w.start()
+	first := w.config()
+	if text := strings.Join(first.Files, " "); !strings.Contains(text, "f3.yaml") || !strings.Contains(text, "f3.pgm") {
+		t.Errorf("files %v", first.Files)
+	}
+	w.write("rules/maps/f3.yaml", "image: f3.pgm\nresolution: 0.1\norigin: [0, 0, 0]\n")
+	w.wait("the new map", func() bool { return w.config().Hash != first.Hash })
+	w.write("rules/maps/f3.pgm", "GIF89a")
+	w.wait("the error is shown", func() bool { return w.config().Error != nil })
+	if e := w.config().Error.Errors[0]; !strings.HasSuffix(e.File, "f3.yaml") || e.Line != 1 || e.Column != 8 || !strings.Contains(e.Message, "is neither PNG nor PGM") {
+		t.Errorf("%+v", e)
+	}
+	w.write("rules/maps/f3.pgm", "P5 400 300 255\n")
+	w.wait("it is mended", func() bool { return w.config().Error == nil })
+}

@@ -213,13 +213,37 @@ func Elements(raw []byte, out []Value) (n int) {
 // Decode makes Go values of raw: nil, bool, int64, float64, string, []any and map[string]any. They share
 // no memory with raw.
 func Decode(raw []byte) any {
-	s := scanner{b: raw}
-	v, _ := s.decode(space(raw, 0), maxDepth)
+	return DecodeWith(raw, func(v Value) any {
+		switch v.Kind {
+		case False:
+			return false
+		case True:
+			return true
+		case Int:
+			return v.Int()
+		case Float:
+			return v.Float()
+		case String:
+			return own(v.Raw, v.Escaped)
+		}
+		return nil
+	})
+}
+
+// DecodeWith is Decode with another way to make Go values of what is neither array nor object.
+func DecodeWith(raw []byte, leaf func(v Value) any) any {
+	d := decoder{scanner{b: raw}, leaf}
+	v, _ := d.decode(space(raw, 0), maxDepth)
 	return v
 }
 
+type decoder struct {
+	scanner
+	leaf func(v Value) any
+}
+
 // decode goes over the value at i and makes a Go value of it.
-func (s *scanner) decode(i, left int) (any, int) {
+func (s *decoder) decode(i, left int) (any, int) {
 	if i < len(s.b) && left > 0 {
 		switch s.b[i] {
 		case '[':
@@ -230,22 +254,10 @@ func (s *scanner) decode(i, left int) (any, int) {
 	}
 	var v Value
 	end := s.value(i, left, &v)
-	switch v.Kind {
-	case False:
-		return false, end
-	case True:
-		return true, end
-	case Int:
-		return v.Int(), end
-	case Float:
-		return v.Float(), end
-	case String:
-		return own(v.Raw, v.Escaped), end
-	}
-	return nil, end
+	return s.leaf(v), end
 }
 
-func (s *scanner) decodeArray(i, left int) (any, int) {
+func (s *decoder) decodeArray(i, left int) (any, int) {
 	list := []any{}
 	if i = space(s.b, i+1); i < len(s.b) && s.b[i] == ']' {
 		return list, i + 1
@@ -263,7 +275,7 @@ func (s *scanner) decodeArray(i, left int) (any, int) {
 	}
 }
 
-func (s *scanner) decodeObject(i, left int) (any, int) {
+func (s *decoder) decodeObject(i, left int) (any, int) {
 	object := map[string]any{}
 	if i = space(s.b, i+1); i < len(s.b) && s.b[i] == '}' {
 		return object, i + 1

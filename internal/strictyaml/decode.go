@@ -16,7 +16,7 @@ import (
 type Loader struct {
 	Env         func(string) (string, bool)  // nil: os.LookupEnv
 	ReadFile    func(string) ([]byte, error) // reads the files of secrets; nil: os.ReadFile
-	SkipSecrets bool                         // do not read the files of secrets: for callers that check names only
+	SkipSecrets bool                         // do not read the files of secrets and keys: for callers that check names only
 
 	path []string // the keys that lead to what is decoded, for messages
 }
@@ -34,7 +34,8 @@ func (l *Loader) At(key string) *Loader {
 //
 //	size      an integer counts bytes and is written as 64MiB
 //	path      a text names a file, relative to the folder of the file it stands in
-//	required  the key must be given
+//	present   path, of a file that can be read now
+//	required  the key must be given, and a list of texts have an entry
 //	inline    the keys of this struct are keys of the one around it
 //
 // It panics when into has a type that YAML cannot be read into.

@@ -340,6 +340,24 @@ func TestSkipSecrets(t *testing.T) {
 	}
 }
 
+func TestFilesThatMustBeThere(t *testing.T) {
+	type tls struct {
+		CAFile string `yaml:"ca_file,present"`
+	}
+	for _, skip := range []bool{false, true} {
+		l := &strictyaml.Loader{SkipSecrets: skip}
+		var errs strictyaml.Errors
+		l.Decode("f", l.Parse("f", []byte("ca_file: gone.pem\n"), &errs), &tls{}, &errs)
+		want := `f:1:10: "ca_file" cannot be read: gone.pem: no such file or directory`
+		if skip {
+			want = ""
+		}
+		if got := errs.Error(); got != want {
+			t.Errorf("SkipSecrets %v: got %q, want %q", skip, got, want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	var errs strictyaml.Errors
 	if errs.Err() != nil {

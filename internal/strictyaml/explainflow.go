@@ -14,7 +14,7 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 	if v[0] != '{' && v[0] != '[' {    // a line inside of what an earlier line opened
 		stack = append(stack, problem[len(problem)-2])
 	}
-	partial := len(stack) > 0
+	partial, comment := len(stack) > 0, false
 	inside := func() string {
 		if len(stack) > 0 && stack[len(stack)-1] == ']' {
 			return "[]"
@@ -29,7 +29,7 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 			if i > 0 && v[i-1] != ' ' && v[i-1] != '\t' {
 				return "the # begins a comment: quote the value that holds it", i, false
 			}
-			i = len(v)
+			i, comment = len(v), true
 		case len(stack) == 0 && state == ended:
 			if partial { // what an earlier line opened further out is not known
 				return "", 0, false
@@ -79,6 +79,9 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 		default:
 			state = plain
 		}
+	}
+	if !partial && len(stack) > 0 && comment {
+		return "the " + v[:1] + " that opens here is not closed before the # that begins a comment: close it, or quote the value that holds the #", 0, false
 	}
 	if !partial && len(stack) > 0 {
 		return "the " + v[:1] + " that opens here is never closed, or what follows it is no list of values: close it, or quote the value", 0, false

@@ -19,6 +19,7 @@ type field struct {
 	value    reflect.Value
 	size     bool
 	path     bool
+	present  bool
 	required bool
 	given    *yaml.Node // the key that gave it
 }
@@ -39,6 +40,8 @@ func fields(v reflect.Value) []*field {
 				f.size = true
 			case "path":
 				f.path = true
+			case "present":
+				f.path, f.present = true, true
 			case "required":
 				f.required = true
 			case "inline":
@@ -82,7 +85,7 @@ func (w *walker) structure(n *yaml.Node, v reflect.Value, at place) bool {
 		if fromFile {
 			ok = w.secretFile(value, f.value, inner) && ok
 		} else {
-			ok = w.value(value, f.value, inner) && ok
+			ok = w.value(value, f.value, inner) && w.here(value, f, inner) && ok
 		}
 	}
 	for _, f := range list {
@@ -151,6 +154,38 @@ func (w *walker) missing(n *yaml.Node, f *field, at place) bool {
 	return false
 }
 
+// here looks whether there is what a key needs: an entry in a list of texts that is required, a file that can be read.
+func (w *walker) here(n *yaml.Node, f *field, at place) bool {
+	v := f.value
+	if f.required && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && v.Len() == 0 {
+		return w.fail(n, at, "is an empty list: it needs an entry")
+	}
+	if !f.present || w.loader.SkipSecrets {
+		return true
+	}
+	_, ok := w.read(n, v.String(), at)
+	return ok
+}
+
+// read reads the file that n names.
+func (w *walker) read(n *yaml.Node, name string, at place) (content []byte, ok bool) {
+	read := w.loader.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	content, err := read(name)
+	if err == nil {
+		return content, true
+	}
+	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	if wasExpanded(n) {
+		name = n.Anchor
+	}
+	return nil, w.fail(n, at, "cannot be read: %s: %s", name, err)
+}
+
 // secretFile reads a secret from the file that n names. One line end is an editor's, not the secret's.
 func (w *walker) secretFile(n *yaml.Node, v reflect.Value, at place) bool {
 	name := ""
@@ -162,20 +197,9 @@ func (w *walker) secretFile(n *yaml.Node, v reflect.Value, at place) bool {
 		v.Set(reflect.ValueOf(NewSecret("")))
 		return true
 	}
-	read := w.loader.ReadFile
-	if read == nil {
-		read = os.ReadFile
-	}
-	content, err := read(name)
-	if err != nil {
-		if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
-			err = inner.Err
-		}
-		shown := name
-		if wasExpanded(n) {
-			shown = n.Anchor
-		}
-		return w.fail(n, at, "cannot be read: %s: %s", shown, err)
+	content, ok := w.read(n, name, at)
+	if !ok {
+		return false
 	}
 	text, windows := strings.CutSuffix(string(content), "\r\n")
 	if !windows {

@@ -97,6 +97,8 @@ var traps = []struct{ name, yaml, want string }{
 	{"list behind a key", "a: - 3\n", "f:1:4: a list begins on a line of its own: move it there, or quote the value if it is text"},
 	{"backslash", "a: \"x\\d\"\n", "f:1:6: there is no escape \\d in double quotes: use single quotes, or double the backslash"},
 	{"open quote", "a: 'x\n  y'\nb: \"z\nc: 1\n", "f:3:4: the quote that opens here is never closed"},
+	{"comment inside of {}", "map: {a: payload.a #x}\n",
+		"f:1:6: the { that opens here is not closed before the # that begins a comment: close it, or quote the value that holds the #"},
 	{"open quote in line 1", "a: \"z\nb: 1\nc: 2\n", "f:1:4: the quote that opens here is never closed"},
 	{"open bracket", "r:\n  t: [a, b\n  c: 1\n",
 		"f:2:6: the [ that opens here is never closed, or what follows it is no list of values: close it, or quote the value"},

@@ -14,9 +14,9 @@ import (
 // Options are the keys of a `tls:` block. The zero value, and nil, trust the system's authorities and
 // show no certificate.
 type Options struct {
-	CAFile             string `yaml:"ca_file,path"`
-	CertFile           string `yaml:"cert_file,path"`
-	KeyFile            string `yaml:"key_file,path"`
+	CAFile             string `yaml:"ca_file,present"`
+	CertFile           string `yaml:"cert_file,present"`
+	KeyFile            string `yaml:"key_file,present"`
 	ServerName         string `yaml:"server_name"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
 }

@@ -14,18 +14,19 @@ func toECEF(lon, lat, h float64) (x, y, z float64) {
 	return p * cosLon, p * sinLon, (n*(1-wgs84.e2) + h) * sinLat
 }
 
-// deep is the distance from the middle of the earth under which the iteration of Bowring does not settle fast.
-const deep = 1e6
+const (
+	deep = 1e6   // metres from the middle of the earth, under which the iteration of Bowring does not settle fast
+	far  = 1e140 // metres, above which squares overflow
+)
 
 // fromECEF is the inverse, by the formula of Bowring (1976), Transformation from spatial to geographical
 // coordinates, iterated until it stands: two or three times from the ground to any satellite. On the axis the
-// longitude is 0. It agrees with PROJ to 1e-8 m up to 36,000 km.
+// longitude is 0. It agrees with PROJ to 1e-8 m up to 36,000 km. Beyond far h is infinite.
 func fromECEF(x, y, z float64) (lon, lat, h float64) {
 	p := math.Sqrt(x*x + y*y)
 	r := math.Sqrt(p*p + z*z)
-	if !(r < 1e150) || p < 1e-150 { // squares of such numbers are no numbers
-		p = math.Hypot(x, y)
-		r = math.Hypot(p, z)
+	if !(r < far) {
+		return 0, 0, math.Inf(1)
 	}
 	if p > 0 {
 		lon = math.Atan2(y, x) / radian
@@ -34,26 +35,20 @@ func fromECEF(x, y, z float64) (lon, lat, h float64) {
 		lat, h = nearestOnMeridian(p, z)
 		return lon, lat, h
 	}
-	// The tangent of the geodetic latitude is s/c, that of the reduced latitude sb/cb.
-	b := wgs84.a * (1 - wgs84.f)
-	const enough = 1e-15
-	tb, ep2 := z*wgs84.a, wgs84.e2/(1-wgs84.e2)
-	cb := p * b
+	// The tangent of the geodetic latitude is s/c, that of the reduced latitude tb/cb.
+	b, ep2 := wgs84.a*(1-wgs84.f), wgs84.e2/(1-wgs84.e2)
+	tb, cb := z*wgs84.a, p*b
 	var s, c float64
 	for range 10 {
-		k := 1 / math.Hypot(tb, cb)
-		if m := math.Abs(tb) + math.Abs(cb); m < 1e150 && m > 1e-150 {
-			k = 1 / math.Sqrt(tb*tb+cb*cb)
-		}
-		sb, cosb := tb*k, cb*k
-		s, c = z+ep2*b*sb*sb*sb, p-wgs84.e2*wgs84.a*cosb*cosb*cosb
+		k := 1 / math.Sqrt(tb*tb+cb*cb)
+		sinB, cosB := tb*k, cb*k
+		s, c = z+ep2*b*sinB*sinB*sinB, p-wgs84.e2*wgs84.a*cosB*cosB*cosB
 		tb, cb = (1-wgs84.f)*s, c
-		// The reduced latitude that follows, against the one that was put in.
-		if math.Abs(tb*cosb-cb*sb) <= enough*r {
+		if math.Abs(tb*cosB-cb*sinB) <= 1e-15*r { // the reduced latitude that follows is the one that was put in
 			break
 		}
 	}
-	k := 1 / math.Hypot(s, c)
+	k := 1 / math.Sqrt(s*s+c*c)
 	s, c = s*k, c*k
 	return lon, math.Atan2(s, c) / radian, p*c + z*s - wgs84.a*math.Sqrt(1-wgs84.e2*s*s)
 }
@@ -68,20 +63,20 @@ func nearestOnMeridian(p, z float64) (lat, h float64) {
 	u, v := p/wgs84.a, math.Abs(z)/wgs84.a
 	var fx, fy float64 // the foot
 	if v > 0 {
-		lo, hi := -q*q+q*v, -q*q+math.Hypot(u, q*v)
+		lo, hi := q*v, math.Hypot(u, q*v) // of t + b^2, which may be small
 		for range 200 {
 			t := (lo + hi) / 2
 			if t <= lo || t >= hi {
 				break
 			}
-			fx, fy = u/(t+1), q*v/(t+q*q)
+			fx, fy = u/(t+1-q*q), q*v/t
 			if fx*fx+fy*fy > 1 {
 				lo = t
 			} else {
 				hi = t
 			}
 		}
-		fx, fy = u/(hi+1), q*q*v/(hi+q*q)
+		fx, fy = u/(hi+1-q*q), q*q*v/hi
 	} else if fx = u / (1 - q*q); fx < 1 {
 		fy = q * math.Sqrt(1-fx*fx)
 	} else {
@@ -90,7 +85,10 @@ func nearestOnMeridian(p, z float64) (lat, h float64) {
 	lat = math.Atan2(fy, q*q*fx)
 	s, c := math.Sincos(lat)
 	h = p*c + math.Abs(z)*s - wgs84.a*math.Sqrt(1-wgs84.e2*s*s)
-	return math.Copysign(lat, z) / radian, h
+	if z < 0 {
+		lat = -lat
+	}
+	return lat / radian, h
 }
 
 // An ENU is the plane that touches the earth at an origin: e to the east, n to the north, u up, in metres. It is

@@ -73,10 +73,10 @@ func Direct(lon, lat, azimuth, metres float64) (lon2, lat2, azimuth2 float64, er
 		return 0, 0, 0, &Error{NotFinite, "bearing is " + nameOf(azimuth)}
 	}
 	if !finite(metres) {
-		return 0, 0, 0, &Error{NotFinite, "distance is " + nameOf(metres)}
+		return 0, 0, 0, &Error{NotFinite, "metres is " + nameOf(metres)}
 	}
 	if math.Abs(metres) > farthest {
-		return 0, 0, 0, &Error{OutsideDomain, fmt.Sprintf("distance %g is more than %g m", metres, farthest)}
+		return 0, 0, 0, &Error{OutsideDomain, fmt.Sprintf("metres is %g, more than %g", metres, farthest)}
 	}
 	lon2, lat2, azimuth2 = direct(lat, lon, azimuth, metres)
 	return lon2, lat2, azimuth2, nil
@@ -136,10 +136,7 @@ func angleDiff(x, y float64) (d, e float64) {
 func sincosDegPlus(x, t float64) (sin, cos float64) {
 	d := math.Mod(x, 360)
 	q := math.Round(d / 90)
-	d = d - 90*q + t
-	if t != 0 {
-		d = roundAngle(d)
-	}
+	d = roundAngle(d - 90*q + t)
 	s, c := math.Sincos(d * radian)
 	switch math.Abs(d) {
 	case 45:

@@ -181,7 +181,7 @@ func (p *leg) start() (sig12, dnm, salp1, calp1, salp2, calp2 float64) {
 	case csig12 >= 0 || ssig12 >= 6*geod.n*math.Pi*p.cbet1*p.cbet1:
 		// The spherical approximation is good enough.
 	default:
-		salp1, calp1 = p.nearlyAntipodal(sbet12a, salp1, calp1)
+		salp1, calp1 = p.nearlyAntipodal(sbet12a)
 	}
 	if !(salp1 <= 0) {
 		salp1, calp1 = normalize(salp1, calp1)
@@ -193,7 +193,7 @@ func (p *leg) start() (sig12, dnm, salp1, calp1, salp2, calp2 float64) {
 
 // nearlyAntipodal improves the first azimuth: lam12 and bet2 are scaled to a plane where the antipodal point is the
 // origin and the singular point is at y = 0, x = -1, and there the problem is one of the astroid.
-func (p *leg) nearlyAntipodal(sbet12a, salp1, calp1 float64) (float64, float64) {
+func (p *leg) nearlyAntipodal(sbet12a float64) (salp1, calp1 float64) {
 	lam12x := math.Atan2(-p.slam12, -p.clam12) // lam12 - pi
 	lamscale := geod.f * p.cbet1 * geod.scale3(epsOf(p.sbet1*p.sbet1*geod.ep2)) * math.Pi
 	betscale := lamscale * p.cbet1

@@ -120,7 +120,8 @@ func (t *transverseMercator) toGeodetic(name string, e, n float64) (lon, lat flo
 	}
 	off := math.Atan2(sinhEta, cosXi) / radian
 	lon = wrapLon(t.meridian + off)
-	if math.Abs(off) > maxOff+1e-9 { // what fromGeodetic took at the limit comes back
+	// What fromGeodetic took at the limit comes back: a micrometre is allowed, whatever that is in degrees.
+	if (math.Abs(off)-maxOff)*radian*min(1, r) > 1e-13 {
 		return 0, 0, t.outside(name, lon, off)
 	}
 	return lon, math.Atan(t.geodetic(sinXi/r)) / radian, nil
