@@ -156,7 +156,7 @@ func TestCoordinateFunctions(t *testing.T) {
 		{`distance([117.2, 31.8], [31.8, 117.2])`, "latitude_out_of_range: distance: lat 117.2 is outside -90..90 (lon and lat swapped?)"},
 		{`bearing({x: 0, y: 0}, [0, 0])`, "wrong_type: bearing: takes {lon, lat} or [lon, lat], not x and y"},
 		{`destination([0, 0], "n", 1)`, "wrong_type: destination: the bearing is text, not a number"},
-		{`destination([0, 0], 0, 1e300)`, "outside_domain: destination: distance"},
+		{`destination([0, 0], 0, 1e300)`, "outside_domain: destination: metres"},
 		{`heading(payload.q)`, "wrong_type: heading: the yaw is a list, not a number"},
 		{`yaw([1, 2, 3])`, "wrong_type: yaw: a list of 3 is no quaternion"},
 		{`yaw([1, 2, 3, 4])`, "outside_domain: yaw: quaternion has length 5.477"},
