@@ -136,3 +136,25 @@ func TestMapReloads(t *testing.T) {
 	w.write("rules/maps/f3.pgm", "P5 400 300 255\n")
 	w.wait("it is mended", func() bool { return w.config().Error == nil })
 }
+
+// A zone's file is watched like a rule.
+func TestZoneReloads(t *testing.T) {
+	const ring = `{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], `
+	w := newWorld(t)
+	w.write("edge.yaml", wardConfig+"state: {dir: data}\n")
+	w.write("campus.geojson", ring+"[0, 0]]]}")
+	w.write("rules/warm.yaml", "zones: {campus: {file: ../campus.geojson}}\n"+oneRule)
+	w.start()
+	first := w.config()
+	if len(first.Files) != 3 || !strings.HasSuffix(first.Files[2], "campus.geojson") {
+		t.Errorf("files %v", first.Files)
+	}
+	w.write("campus.geojson", ring+"\n[0, 91]]]}")
+	w.wait("the error is shown", func() bool { return w.config().Error != nil })
+	if e := w.config().Error.Errors[0]; !strings.HasSuffix(e.File, "campus.geojson") || e.Line != 2 || e.Column != 1 || !strings.Contains(e.Message, "lat 91 is outside -90..90") {
+		t.Errorf("%+v", e)
+	}
+	w.write("campus.geojson", ring+"[0, 1], [0, 0]]]}")
+	w.wait("the new zone", func() bool { return w.config().Error == nil && w.config().Hash != first.Hash })
+	w.must(w.stop())
+}

@@ -6,8 +6,8 @@ import "math"
 // 3.1.1), which is not along geodesics. Both are in degrees, distances in metres.
 //
 // Towards an edge it uses the ellipsoid's radii at the middle latitude between the point and the place on the edge
-// (Gauss's mid-latitude formula), which is right to 1 mm over 10 km and to 1 m over 100 km. That finds the nearest edge
-// and place; refine then measures by the geodesic.
+// (Gauss's mid-latitude formula). That finds the nearest edge and place; refine then measures by the geodesic. Over 10 km
+// the right edge is found; farther away one that is nearly as near may be taken for it, see TestBoundaryIsGeodesic.
 type earthMetric struct {
 	lon, lat float64
 	cos      float64
