@@ -114,3 +114,21 @@ func TestKeyBeforeWhen(t *testing.T) {
 		}
 	}
 }
+
+// A panic under the lock of a rule's memory harms what was being done, not who comes next.
+func TestPanicFreesTheMemory(t *testing.T) {
+	p := load(t, head+"    state: {n: {value: '(state.n ?? 0) + 1'}}\n    map: {n: state.n}\n    route: [{to: dead}]\n")
+	y := play(t, p)
+	y.send(0, topic, `{}`)
+	func() {
+		defer func() { _ = recover() }()
+		p.rules[0].remembering(p.newLane(), func() { panic("a schedule") })
+		t.Error("no panic")
+	}()
+	if !p.rules[0].memory.mu.TryLock() {
+		t.Fatal("the memory is locked for good")
+	}
+	p.rules[0].memory.mu.Unlock()
+	y.send(1*seconds, topic, `{}`)
+	y.expect(`0s dead {"n":null}`, `1s dead {"n":1}`)
+}

@@ -51,6 +51,8 @@ type Env struct {
 	Wall func() time.Time
 	// Previous is the program that runs: the books of rules that keep their name go on.
 	Previous *Program
+	// Supposed says that Previous does not run here: Lost tells what it would lose if it had kept something.
+	Supposed bool
 	// ReadFile reads the files of tables and frames; nil: from the disk. What is beyond 64 MiB of a file need not be read.
 	ReadFile func(name string) ([]byte, error)
 	// Tables are the rows of some tables in place of those they would have: for tests.
@@ -221,7 +223,7 @@ func (s *setCompiler) finish() {
 		if r.book = was.book; r.book == nil {
 			r.book = &book{}
 		}
-		if r.inherit(was) {
+		if r.inherit(was, s.env.Supposed) {
 			fresh = append(fresh, r)
 		}
 		if r.enabled {

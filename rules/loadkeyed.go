@@ -170,8 +170,8 @@ func (b *builder) remember(spec *ruleSpec) {
 
 // inherit takes over what the rule of the same name kept before a reload, as far as it is still the same, and
 // gives each operator its place in it. It says fresh when the rule is durable and there was nothing of it in memory.
-func (r *rule) inherit(was *rule) (fresh bool) {
-	for _, line := range r.lost(was) {
+func (r *rule) inherit(was *rule, supposed bool) (fresh bool) {
+	for _, line := range r.lost(was, supposed) {
 		r.set.lost = append(r.set.lost, fmt.Sprintf("rule %q: %s", r.name, line))
 	}
 	if r.memory == nil {

@@ -190,17 +190,23 @@ func (t *throttle) signature() string {
 	return fmt.Sprintf("throttle %d/%v", t.n, t.unit)
 }
 
-// lost says what a reload makes a rule forget that it kept.
-func (r *rule) lost(was *rule) []string {
-	if was == nil || was.memory == nil || was.memory.shown.keys.Load() == 0 {
+// lost says what a reload makes a rule forget that it kept, or, where the rule before is a supposed one, that it
+// would have kept.
+func (r *rule) lost(was *rule, supposed bool) []string {
+	if was == nil || was.memory == nil {
 		return nil
 	}
-	keys := was.memory.shown.keys.Load()
+	keys := plural(int(was.memory.shown.keys.Load()), "key")
+	if supposed {
+		keys = "its keys"
+	} else if was.memory.shown.keys.Load() == 0 {
+		return nil
+	}
 	if r.memory == nil {
-		return []string{fmt.Sprintf("the rule keeps nothing any more: what it kept of %s is dropped", plural(int(keys), "key"))}
+		return []string{fmt.Sprintf("the rule keeps nothing any more: what it kept of %s is dropped", keys)}
 	}
 	if r.memory.signature != was.memory.signature {
-		return []string{fmt.Sprintf("its key, split or source is another: what it kept of %s begins anew", plural(int(keys), "key"))}
+		return []string{fmt.Sprintf("its key, split or source is another: what it kept of %s begins anew", keys)}
 	}
 	var lines []string
 	tell := func(lost bool, format string, args ...any) {

@@ -77,11 +77,11 @@ func TestLost(t *testing.T) {
 	} {
 		before := load(t, was)
 		play(t, before).send(0, topic, `{"n":1}`)
-		if got := load(t, test.now).rules[0].lost(before.rules[0]); !slices.Equal(got, test.want) {
+		if got := load(t, test.now).rules[0].lost(before.rules[0], false); !slices.Equal(got, test.want) {
 			t.Errorf("%s: got %q", test.name, got)
 		}
 	}
-	if lines := load(t, was).rules[0].lost(load(t, head+"    key: topic\n    on_change: {}\n    route: [{to: dead}]\n").rules[0]); lines != nil {
+	if lines := load(t, was).rules[0].lost(load(t, head+"    key: topic\n    on_change: {}\n    route: [{to: dead}]\n").rules[0], false); lines != nil {
 		t.Errorf("a rule that had kept nothing yet: %q", lines)
 	}
 }

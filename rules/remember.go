@@ -50,26 +50,7 @@ func (r *rule) judgeAdmission(l *lane, ok *bool) {
 // order in which lanes and Tick held it.
 func (r *rule) remembering(l *lane, do func()) {
 	m := r.memory
-	emit := l.emit
-	l.emit = l.later
-	m.mu.Lock()
-	m.enter(l, r)
-	do()
-	full := m.settle(l)
-	earlier := m.reckon()
-	made := len(l.pending) > 0
-	var ticket uint64
-	if made {
-		ticket = m.line.ticket()
-	}
-	m.mu.Unlock()
-	l.emit = emit
-	if earlier {
-		m.owner.Load().set.wake(m.due.Load())
-	}
-	if full {
-		r.warnFull()
-	}
+	ticket, made := r.locked(l, do)
 	if !made {
 		return
 	}
@@ -78,10 +59,38 @@ func (r *rule) remembering(l *lane, do func()) {
 	pending := l.pending
 	l.pending = nil // emit may not come back to it, but a panic might
 	for _, p := range pending {
-		emit(p.sink, p.out)
+		l.emit(p.sink, p.out)
 	}
 	clear(pending)
 	l.pending = pending[:0]
+}
+
+// locked is the part of remembering under the lock, which is free after it even if do panics. It gives a ticket of
+// the line when anything was made.
+func (r *rule) locked(l *lane, do func()) (ticket uint64, made bool) {
+	m := r.memory
+	emit := l.emit
+	l.emit = l.later
+	earlier, full := false, false
+	m.mu.Lock()
+	defer func() {
+		m.mu.Unlock()
+		l.emit = emit
+		if earlier {
+			m.owner.Load().set.wake(m.due.Load())
+		}
+		if full {
+			r.warnFull()
+		}
+	}()
+	m.enter(l, r)
+	do()
+	full = m.settle(l)
+	earlier = m.reckon()
+	if made = len(l.pending) > 0; made {
+		ticket = m.line.ticket()
+	}
+	return ticket, made
 }
 
 // remember is the way of a message through a rule that keeps something, up to its routes. The order is that of

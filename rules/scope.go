@@ -128,3 +128,49 @@ func (c *scope) topic() (Value, error) {
 	}
 	return stringValue(c.message.Topic), nil
 }
+
+// let gives one of the rule's lets, computed when it is first read.
+func (c *scope) let(i int) (Value, error) {
+	l := &c.lets[i]
+	if l.state == notYet {
+		l.state = known
+		l.value, l.err = c.nested(c.rule.lets[i])
+	}
+	return l.value, l.err
+}
+
+// keyValue gives the key of the message.
+func (c *scope) keyValue() (Value, error) {
+	if c.key.state == known {
+		return c.key.value, c.key.err
+	}
+	c.key.state = known
+	if c.rule.key == nil {
+		c.key.value = stringValue(c.message.Topic)
+		return c.key.value, nil
+	}
+	v, err := c.nested(c.rule.key)
+	if err == nil {
+		switch v.kind {
+		case Null:
+			err = &failure{err: fail(NullKey, "the key is missing or null"), expression: c.rule.key}
+		case Object, Array, Boxed:
+			err = &failure{err: fail(NullKey, "the key is %s; it must be text, a number or a boolean", v.typeName()), expression: c.rule.key}
+		}
+	}
+	c.key.value, c.key.err = v, err
+	return v, err
+}
+
+// nested evaluates another expression of the rule from within one: it has locals and loops of its own, and
+// draws on the same budget.
+func (c *scope) nested(e *expression) (Value, error) {
+	locals, loops := c.locals, c.loops
+	if len(locals) > 0 {
+		c.locals = make([]Value, len(locals))
+	}
+	c.loops = nil
+	v, err := e.eval(c)
+	c.locals, c.loops = locals, loops
+	return v, failed(err, e)
+}

@@ -63,11 +63,34 @@ func (l *linter) lint(paths []string) error {
 
 // check loads the rules of one folder as one set.
 func (l *linter) check(folder string) {
-	program, errs := rules.Load(l.rules[folder], l.env(folder))
+	env := l.env(folder)
+	env.Previous, env.Supposed = l.last(folder), true
+	program, errs := rules.Load(l.rules[folder], env)
 	l.errs = append(l.errs, errs...)
-	if program != nil {
-		l.count += program.Rules()
+	if program == nil {
+		return
 	}
+	l.count += program.Rules()
+	for _, line := range program.Lost() {
+		fmt.Fprintf(l.stderr, "put in the place of what ran here last: %s\n", line)
+	}
+}
+
+// last gives the rules that ran last on this machine, nil where none did or they cannot be read any more: what they
+// keep may be lost when those that are checked take their place.
+func (l *linter) last(folder string) *rules.Program {
+	c := l.find(folder)
+	if c == nil {
+		return nil
+	}
+	f, ok := readLastGood(c.State.Dir)
+	if !ok {
+		return nil
+	}
+	env := c.rulesEnv(nil, nil)
+	env.ReadFile = f.tableReader()
+	program, _ := rules.Load(f.rules, env)
+	return program
 }
 
 func (l *linter) report() {

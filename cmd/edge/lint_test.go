@@ -201,3 +201,29 @@ func TestCommandLine(t *testing.T) {
 		})
 	}
 }
+
+// Before rules are put in place, lint says what those that ran here last would lose by it.
+func TestLintSaysWhatIsLost(t *testing.T) {
+	w := newWorld(t)
+	const counting = "rules:\n  r: {source: ward, topic: a/b, key: KEY, state: {n: {value: '(state.n ?? 0) + 1'}}, route: [{to: out}]}\n"
+	w.write("edge.yaml", diskConfig)
+	w.write("rules/rules.yaml", strings.Replace(counting, "KEY", "topic", 1))
+	w.start()
+	if err := w.stop(); err != nil {
+		t.Error(err)
+	}
+	lint := func() string {
+		out := &logBuffer{}
+		if err := (&linter{stdout: out, paths: paths{stderr: out, config: w.path("edge.yaml")}}).lint([]string{w.path("rules")}); err != nil {
+			t.Errorf("lint: %v\n%s", err, out)
+		}
+		return out.String()
+	}
+	if out := lint(); strings.Contains(out, "ran here last") {
+		t.Error(out)
+	}
+	w.write("rules/rules.yaml", strings.Replace(counting, "KEY", "payload.id", 1))
+	if out := lint(); !strings.Contains(out, `ran here last: rule "r": its key, split or source is another`) {
+		t.Error(out)
+	}
+}
