@@ -176,8 +176,8 @@ func heading(_ *scope, args []Value) (Value, error) {
 	return floatValue(compass(90 - math.Mod(yaw, 2*math.Pi)*(180/math.Pi)))
 }
 
-// yaw is the yaw in radians, counter-clockwise from +x, of a quaternion, of a pose with one, or of a compass heading
-// in degrees. It is from -pi to pi.
+// yaw is the yaw in degrees, counter-clockwise from +x, of a quaternion, of a pose with one, or of a compass heading
+// in degrees. It is from -180 to 180.
 func yaw(_ *scope, args []Value) (Value, error) {
 	v := args[0]
 	if v.isNumber() {
@@ -185,7 +185,7 @@ func yaw(_ *scope, args []Value) (Value, error) {
 		if err != nil {
 			return null, err
 		}
-		return floatValue(degreesFrom(compass(h), 90) * (math.Pi / 180))
+		return floatValue(degreesFrom(compass(h), 90))
 	}
 	q, err := quaternionOf(v)
 	if err != nil {
@@ -198,7 +198,7 @@ func yaw(_ *scope, args []Value) (Value, error) {
 	case math.Abs(n-1) > 1e-3:
 		return null, fail(Class(geo.OutsideDomain), "yaw: quaternion has length %.4g, a rotation has 1; normalise it", n)
 	}
-	return floatValue(geo.YawOf(q))
+	return floatValue(geo.YawOf(q) * (180 / math.Pi))
 }
 
 // quaternionOf reads [x, y, z, w], {x, y, z, w}, or a pose with a quaternion or a yaw.
