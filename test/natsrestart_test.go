@@ -65,10 +65,10 @@ func TestRestartsOfNATS(t *testing.T) {
 		done := p.background(2000)
 		waitFor(t, "some came out", func() bool { return o.count() > before+50 })
 		proxy.SetDown(true)
-		if err := c.Flush(); err != nil { // what the server has accepted, the listener has
+		if err := c.Drain(); err != nil { // what the server has accepted, the listener sees: Close would drop what waits
 			t.Fatal(err)
 		}
-		c.Close()
+		waitFor(t, "the listener saw all", c.IsClosed)
 		stopNATS(s)
 		<-done
 		s = natsServer(t, t.TempDir(), port)
