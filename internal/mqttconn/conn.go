@@ -127,8 +127,9 @@ func New(cfg Config) (*Conn, error) {
 
 // Start connects in the background and stays connected until Close. Each message goes to receive, in the
 // order received, from one goroutine, which also reads pings and acknowledgements: receive must not
-// block. It returns false when it cannot take a message of QoS 1 or 2; then nothing more is read, and the
-// session is resumed a little later, which brings that message again and all after it. receive may be nil.
+// block. It returns false when it cannot take a message of QoS 1 or 2; then that message and all of QoS 1 and 2
+// after it are passed over, and when half of those taken before are settled the session is resumed on a new
+// connection, which brings them again. receive may be nil.
 //
 // Start is called once; a call after Close does nothing.
 func (c *Conn) Start(receive func(*Delivery) bool) {

@@ -48,7 +48,7 @@ type link struct {
 	pings   int           // sent and not answered
 	leaving bool          // DISCONNECT is the last that goes out; messages that come in are ignored
 	last    int           // where it ends in buf, zero once it is out
-	overrun bool          // we leave because the broker sent more than we can take
+	overrun bool          // the broker sent more than we can take: no more of QoS 1 and 2 is taken
 	err     error         // why the link has ended; nil while it lives
 	wake    chan struct{} // of the writer
 }
@@ -184,7 +184,7 @@ func (l *link) end(err error) error {
 		return l.err
 	}
 	switch {
-	case l.overrun:
+	case l.overrun && l.leaving:
 		err = &ReasonError{Doing: "was told to stop", Code: 0x93, Reason: "more than we can take; the session is resumed"}
 	case l.leaving:
 		err = ErrClosed
