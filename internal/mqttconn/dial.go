@@ -11,43 +11,48 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"edge/internal/pacing"
 )
 
 // A peer that is gone without a word is noticed by TCP within about this, also while we have data to send.
 const silence = 20 * time.Second
 
 // dial opens the transport that u's scheme names. ctx bounds the whole of it.
-func (c *Conn) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
+func (c *Conn) dial(ctx context.Context, u *url.URL) (_ net.Conn, paced *pacing.Conn, _ error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 4, Count: 2}}
 	tcp := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			setUserTimeout(nc, silence)
+			nc = pacing.New(nc)
+			paced, _ = nc.(*pacing.Conn)
 		}
 		return nc, err
 	}
 	switch u.Scheme {
 	case "mqtt":
-		return tcp(ctx, "tcp", u.Host)
+		nc, err := tcp(ctx, "tcp", u.Host)
+		return nc, paced, err
 	case "mqtts":
 		conf, err := c.tlsConfig(u)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		nc, err := tcp(ctx, "tcp", u.Host)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		t := tls.Client(nc, conf)
 		if err := t.HandshakeContext(ctx); err != nil {
 			nc.Close()
-			return nil, err
+			return nil, nil, err
 		}
-		return t, nil
+		return t, paced, nil
 	}
 	conf, err := c.tlsConfig(u)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ws := websocket.Dialer{Proxy: http.ProxyFromEnvironment, NetDialContext: tcp, TLSClientConfig: conf, Subprotocols: []string{"mqtt"}}
 	w, resp, err := ws.DialContext(ctx, u.String(), nil)
@@ -55,11 +60,11 @@ func (c *Conn) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 		if resp != nil {
 			err = fmt.Errorf("%w: HTTP status %s", err, resp.Status)
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	// A packet may come in many frames, a frame hold many packets; this bounds what one frame may hold.
 	w.SetReadLimit(c.cfg.MaxPacketSize + 1<<20)
-	return &wsConn{Conn: w}, nil
+	return &wsConn{Conn: w}, paced, nil
 }
 
 func (c *Conn) tlsConfig(u *url.URL) (*tls.Config, error) {
