@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"edge/internal/pacing"
 )
 
 const (
@@ -232,7 +234,7 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(d.ctx, func() { conn.Close() })
-	return &natsNetConn{conn, stop}, nil
+	return &natsNetConn{pacing.New(conn), stop}, nil
 }
 
 type natsNetConn struct {
