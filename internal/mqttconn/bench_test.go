@@ -21,7 +21,7 @@ func BenchmarkReceive(b *testing.B) {
 			nc, other := net.Pipe()
 			defer nc.Close()
 			defer other.Close()
-			l := c.newLink(nc, nil)
+			l := c.newLink(nc)
 			l.greeted = true
 			c.state = running
 			c.receive = func(d *Delivery) bool { d.Settle(); return true }

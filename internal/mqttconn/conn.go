@@ -20,6 +20,8 @@ import (
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/packets"
+
+	"edge/internal/pacing"
 )
 
 // A Conn keeps one MQTT session alive, over one network connection after another.
@@ -30,6 +32,8 @@ type Conn struct {
 
 	receive func(*Delivery) bool
 	topics  topicNames // of the reading goroutine alone
+
+	urgent pacing.Urgency
 
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines of ours, beside run
@@ -175,6 +179,9 @@ func (c *Conn) Close() error {
 	<-c.done
 	return nil
 }
+
+// Urgent is raised by those who wait for the answer to one message before they send the next.
+func (c *Conn) Urgent() *pacing.Urgency { return &c.urgent }
 
 // Connected says whether the broker has accepted us and the connection lives.
 func (c *Conn) Connected() bool { return c.Stats().Connected }

@@ -19,40 +19,38 @@ import (
 const silence = 20 * time.Second
 
 // dial opens the transport that u's scheme names. ctx bounds the whole of it.
-func (c *Conn) dial(ctx context.Context, u *url.URL) (_ net.Conn, paced *pacing.Conn, _ error) {
+func (c *Conn) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 4, Count: 2}}
 	tcp := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			setUserTimeout(nc, silence)
-			nc = pacing.New(nc)
-			paced, _ = nc.(*pacing.Conn)
+			nc = pacing.New(nc, &c.urgent)
 		}
 		return nc, err
 	}
 	switch u.Scheme {
 	case "mqtt":
-		nc, err := tcp(ctx, "tcp", u.Host)
-		return nc, paced, err
+		return tcp(ctx, "tcp", u.Host)
 	case "mqtts":
 		conf, err := c.tlsConfig(u)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		nc, err := tcp(ctx, "tcp", u.Host)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		t := tls.Client(nc, conf)
 		if err := t.HandshakeContext(ctx); err != nil {
 			nc.Close()
-			return nil, nil, err
+			return nil, err
 		}
-		return t, paced, nil
+		return t, nil
 	}
 	conf, err := c.tlsConfig(u)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ws := websocket.Dialer{Proxy: http.ProxyFromEnvironment, NetDialContext: tcp, TLSClientConfig: conf, Subprotocols: []string{"mqtt"}}
 	w, resp, err := ws.DialContext(ctx, u.String(), nil)
@@ -60,11 +58,11 @@ func (c *Conn) dial(ctx context.Context, u *url.URL) (_ net.Conn, paced *pacing.
 		if resp != nil {
 			err = fmt.Errorf("%w: HTTP status %s", err, resp.Status)
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	// A packet may come in many frames, a frame hold many packets; this bounds what one frame may hold.
 	w.SetReadLimit(c.cfg.MaxPacketSize + 1<<20)
-	return &wsConn{Conn: w}, paced, nil
+	return &wsConn{Conn: w}, nil
 }
 
 func (c *Conn) tlsConfig(u *url.URL) (*tls.Config, error) {

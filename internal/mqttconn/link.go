@@ -8,20 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
-
-	"edge/internal/pacing"
 )
 
 // A link is one network connection of a Conn, and the net.Conn that paho is given: a tap. What paho reads
 // from it lacks PUBLISH and its acknowledgements, which are handled as they come by; what paho writes to it
 // goes out in order with what we write. paho reads in one goroutine, and what it writes one of ours sends.
 type link struct {
-	net.Conn              // the transport
-	paced    *pacing.Conn // what is below it
+	net.Conn // the transport
 	c        *Conn
 	since    time.Time
 	asking   chan struct{} // holds one for each request for a subscription that is under way
@@ -66,25 +64,12 @@ var (
 // trips, and the broker is not flooded.
 const mostAsking = 16
 
-func (c *Conn) newLink(nc net.Conn, paced *pacing.Conn) *link {
-	l := &link{
-		Conn: nc, paced: paced, c: c, since: time.Now(),
+func (c *Conn) newLink(nc net.Conn) *link {
+	return &link{
+		Conn: nc, c: c, since: time.Now(),
 		br: bufio.NewReaderSize(nc, 32<<10), largest: uint64(c.cfg.MaxPacketSize),
 		asking: make(chan struct{}, mostAsking), wake: make(chan struct{}, 1),
 	}
-	if paced != nil {
-		paced.Each(l.flush)
-	}
-	return l
-}
-
-// flush is called at intervals while the connection is busy.
-func (l *link) flush() {
-	l.c.mu.Lock()
-	if len(l.buf) > 0 {
-		l.wakeWriter()
-	}
-	l.c.mu.Unlock()
 }
 
 // Read gives paho what is meant for it. Its error ends the link.
@@ -222,15 +207,8 @@ func brief(err error) error {
 	return err
 }
 
-// kick wakes the writer, unless flush will. It is called after buf has grown.
+// kick wakes the writer. It is called after buf has grown.
 func (l *link) kick() {
-	if !l.leaving && l.err == nil && len(l.buf) < manyBytes && l.paced.Busy() {
-		return
-	}
-	l.wakeWriter()
-}
-
-func (l *link) wakeWriter() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -250,6 +228,9 @@ func (l *link) bye(reason byte) {
 // QoS 0 message are told. It ends with the link.
 func (c *Conn) write(l *link) {
 	for range l.wake {
+		for range yields {
+			runtime.Gosched()
+		}
 		c.mu.Lock()
 		if l.err != nil { // down has seen to the rest
 			c.mu.Unlock()
@@ -295,8 +276,9 @@ func (c *Conn) write(l *link) {
 // A buffer that one burst made large is not kept for ever.
 const keptBuffer = 256 << 10
 
-// So much does not wait for the next look at a busy connection.
-const manyBytes = 64 << 10
+// So often the writer lets others go first, who most often have more for it: an acknowledgement is due at once, and
+// what comes of the same message a moment later.
+const yields = 3
 
 // hangUp gives the broker a second to close the connection from its side.
 func (l *link) hangUp() {

@@ -82,11 +82,11 @@ func (c *Conn) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL)
 	c.where = u.Scheme + "://" + u.Host // without the query
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
-	nc, paced, err := c.dial(ctx, u)
+	nc, err := c.dial(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	l := c.newLink(nc, paced)
+	l := c.newLink(nc)
 	c.work.Go(func() { c.write(l) })
 	return l, nil
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -29,64 +28,78 @@ const (
 
 var errNothing = errors.New("there is nothing to read")
 
-// A Conn is a TCP connection of which one goroutine at a time reads.
+// A Conn is a TCP connection, of which one goroutine at a time reads.
 type Conn struct {
-	*net.TCPConn
-	raw  syscall.RawConn
-	busy atomic.Bool
-	each func()
+	net.Conn // a *net.TCPConn; its own ways to read and write are not for use
+	socket   socket
+	urgent   *Urgency
+	busy     atomic.Bool
 
 	// Of the goroutine that reads.
 	last  time.Time     // when data came
 	mean  time.Duration // between reads
 	full  bool          // the last read filled its buffer: there may be more
-	watch *watch        // nil: it was not busy yet, or the system cannot do it
+	timer *timer        // nil: the connection was not busy yet, or the system has none
 	tried bool
 }
 
-// New gives back nc as a *Conn, if it is a TCP connection.
-func New(nc net.Conn) net.Conn {
+// An Urgency counts those who wait for an answer before they send more: for a connection with such, there is no delay.
+type Urgency struct{ atomic.Int32 }
+
+// Always is for connections whose every message is waited for.
+var Always = new(Urgency)
+
+func init() { Always.Add(1) }
+
+// New makes a *Conn of nc, if that is a TCP connection.
+func New(nc net.Conn, urgent *Urgency) net.Conn {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nc
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	c := &Conn{Conn: nc, urgent: urgent, mean: slowest}
+	if err := c.socket.init(tcp); err != nil {
 		return nc
 	}
-	return &Conn{TCPConn: tcp, raw: raw, mean: slowest}
+	return c
 }
 
-// Each has the goroutine that reads call f before each look at a busy connection, and once when the connection
-// is busy no more: what is to be written can wait for that. It is called before the first Read.
-func (c *Conn) Each(f func()) { c.each = f }
-
-// Busy says whether the connection is looked at at intervals. Any goroutine may call it, also for no Conn.
-func (c *Conn) Busy() bool { return c != nil && c.busy.Load() }
+// Busy says whether the connection is looked at at intervals. Any goroutine may call it.
+func (c *Conn) Busy() bool { return c.busy.Load() }
 
 // Read reads what is there, or waits for something to come.
 func (c *Conn) Read(b []byte) (int, error) {
-	for empty := 0; c.busy.Load() && len(b) > 0; empty++ {
-		if !c.full {
-			c.watch.sleep(Interval - time.Since(c.last))
-			c.call()
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for empty := 0; c.busy.Load(); empty++ {
+		if c.urgent.Load() > 0 {
+			c.calm()
+			break
 		}
-		n, err := c.watch.read(b)
+		if !c.full {
+			c.timer.sleep(Interval - time.Since(c.last))
+		}
+		n, err := c.socket.read(b, false)
 		c.last, c.full = time.Now(), n == len(b)
 		if n > 0 {
 			return n, nil
 		}
 		if err != errNothing {
 			c.calm()
-			c.watch.close()
-			c.watch = nil
+			c.timer.close()
+			c.timer = nil
 			return 0, err
 		}
 		if empty == mostEmpty {
 			c.calm()
 		}
 	}
-	n, err := c.TCPConn.Read(b)
+	n, err := c.socket.read(b, true)
+	if c.urgent.Load() > 0 {
+		c.mean = slowest
+		return n, err
+	}
 	now := time.Now()
 	if n > 0 && n < len(b) {
 		c.mean += (min(now.Sub(c.last), slowest) - c.mean) / 8
@@ -99,33 +112,24 @@ func (c *Conn) Read(b []byte) (int, error) {
 }
 
 // Write writes all of b.
-func (c *Conn) Write(b []byte) (int, error) {
-	if c.busy.Load() {
-		return write(c.raw, b)
-	}
-	return c.TCPConn.Write(b)
-}
+func (c *Conn) Write(b []byte) (int, error) { return c.socket.write(b) }
+
+// CloseWrite ends what is sent.
+func (c *Conn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 // begin makes the connection a busy one, if the system can do it.
 func (c *Conn) begin() {
 	if !c.tried {
 		c.tried = true
-		c.watch = newWatch(c.raw)
+		c.timer = newTimer()
 	}
-	if c.watch != nil && c.watch.wakeAt(lowWater) {
+	if c.timer != nil && c.socket.wakeAt(lowWater) {
 		c.busy.Store(true)
 	}
 }
 
 func (c *Conn) calm() {
 	c.mean = slowest
-	c.watch.wakeAt(1)
+	c.socket.wakeAt(1)
 	c.busy.Store(false)
-	c.call()
-}
-
-func (c *Conn) call() {
-	if c.each != nil {
-		c.each()
-	}
 }

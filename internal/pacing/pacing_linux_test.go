@@ -14,7 +14,7 @@ import (
 )
 
 // pair is the two ends of a connection, the first of them paced.
-func pair(t *testing.T) (*pacing.Conn, *net.TCPConn) {
+func pair(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,13 +30,13 @@ func pair(t *testing.T) (*pacing.Conn, *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { near.Close(); far.Close() })
-	return pacing.New(near).(*pacing.Conn), far.(*net.TCPConn)
+	return pacing.New(near, urgent).(*pacing.Conn), far.(*net.TCPConn)
 }
 
 // busy gives both ends of a connection that is busy, and what was written so far is read. Its reader is the test.
-func busy(t *testing.T) (*pacing.Conn, *net.TCPConn) {
+func busy(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
 	t.Helper()
-	near, far := pair(t)
+	near, far := pair(t, urgent)
 	var stop atomic.Bool
 	sent := make(chan int)
 	go func() {
@@ -75,8 +75,7 @@ func busy(t *testing.T) (*pacing.Conn, *net.TCPConn) {
 
 // What comes one at a time is waited for.
 func TestCalm(t *testing.T) {
-	near, far := pair(t)
-	near.Each(func() { t.Error("a calm connection was looked at") })
+	near, far := pair(t, new(pacing.Urgency))
 	b := make([]byte, 100)
 	for i := range 50 {
 		time.AfterFunc(2*time.Millisecond, func() { far.Write([]byte{byte(i)}) })
@@ -89,22 +88,45 @@ func TestCalm(t *testing.T) {
 	}
 }
 
-// What ceases to come is waited for again, and what was put off is told.
+// What ceases to come is waited for again.
 func TestBusyEnds(t *testing.T) {
-	near, far := busy(t)
-	told := make(chan bool, 100)
-	near.Each(func() { told <- near.Busy() })
+	near, far := busy(t, new(pacing.Urgency))
 	got := make(chan byte)
 	go func() {
 		b := make([]byte, 100)
 		near.Read(b)
 		got <- b[0]
 	}()
-	for <-told {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for near.Busy() {
+		<-tick.C
 	}
 	far.Write([]byte{7})
 	if b := <-got; b != 7 {
 		t.Error(b)
+	}
+}
+
+// Where somebody waits for each message there is no delay, and from then on, should it become so.
+func TestUrgent(t *testing.T) {
+	near, far := pair(t, pacing.Always)
+	b := make([]byte, 100)
+	for i := range 2000 {
+		far.Write([]byte{byte(i)})
+		if n, err := near.Read(b); n != 1 || err != nil || b[0] != byte(i) {
+			t.Fatal(n, err, b[0])
+		}
+		if near.Busy() {
+			t.Fatal("busy")
+		}
+	}
+	var urgent pacing.Urgency
+	near, far = busy(t, &urgent)
+	urgent.Add(1)
+	far.Write([]byte{7})
+	if n, err := near.Read(b); n != 1 || err != nil || near.Busy() {
+		t.Error(n, err, near.Busy())
 	}
 }
 
@@ -118,7 +140,7 @@ func TestEndWhileBusy(t *testing.T) {
 		"closed":        {func(near *pacing.Conn, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := busy(t)
+			near, far := busy(t, new(pacing.Urgency))
 			test.end(near, far)
 			n, err := near.Read(make([]byte, 100))
 			if n != 0 || err == nil || test.want != nil && !errors.Is(err, test.want) {
@@ -132,7 +154,7 @@ func TestEndWhileBusy(t *testing.T) {
 }
 
 func TestDeadlineWhileBusy(t *testing.T) {
-	near, far := busy(t)
+	near, far := busy(t, new(pacing.Urgency))
 	near.SetReadDeadline(time.Unix(1, 0))
 	b := make([]byte, 100)
 	if _, err := near.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -147,7 +169,7 @@ func TestDeadlineWhileBusy(t *testing.T) {
 
 // A peer that does not read makes Write wait.
 func TestWriteWhileBusy(t *testing.T) {
-	near, far := busy(t)
+	near, far := busy(t, new(pacing.Urgency))
 	large := bytes.Repeat([]byte("0123456789"), 1<<20)
 	wrote := make(chan error, 1)
 	go func() {
