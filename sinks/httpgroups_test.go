@@ -220,6 +220,8 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 				deliver(t, sink, batch[:size]...)
 				batch = batch[size:]
 			}
+			mu.Lock() // the handlers have ended, but nothing else tells the race detector so
+			defer mu.Unlock()
 			wantOrder(t, taken, keys, n)
 			if most > 5 || format == "single" && most < 2 {
 				t.Errorf("up to %d requests were under way at one time", most)

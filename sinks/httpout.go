@@ -34,6 +34,8 @@ type httpOut struct {
 	limit   int         // requests at one time
 
 	pipe    pipeline
+	jobs    chan job // nil: there are no workers yet
+	workers sync.WaitGroup
 	writers sync.Pool // of *gzip.Writer
 }
 
@@ -50,19 +52,47 @@ func (s *httpOut) Write(ctx context.Context, batch []*engine.Message, result []e
 	}
 	s.pipe.limit, s.pipe.join = s.limit, true
 	s.pipe.ended = make(chan end, s.limit)
+	s.work()
 	s.pipe.start = func(i int) error {
 		m := batch[i]
 		r, err := s.request(ctx, m, m.Payload, m.ID)
 		if err != nil {
 			return err
 		}
-		go func() { s.pipe.ended <- end{i, s.do(r)} }()
+		s.jobs <- job{i, r, s.pipe.ended}
 		return nil
 	}
 	s.pipe.run(ctx, batch, result)
 }
 
+// A job is a request, and where its end is told.
+type job struct {
+	i     int
+	r     *http.Request
+	ended chan<- end
+}
+
+// work starts those who make requests, once. They stay, since a new goroutine's stack has to grow for each request.
+func (s *httpOut) work() {
+	if s.jobs != nil {
+		return
+	}
+	s.jobs = make(chan job, s.limit)
+	for range s.limit {
+		s.workers.Go(func() {
+			for j := range s.jobs {
+				j.ended <- end{j.i, s.do(j.r)}
+			}
+		})
+	}
+}
+
+// Close is called when no Write runs.
 func (s *httpOut) Close() error {
+	if s.jobs != nil {
+		close(s.jobs)
+		s.workers.Wait()
+	}
 	s.client.CloseIdleConnections()
 	return nil
 }
