@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 // Control points are places that were surveyed in a frame and in its parent. The way between is what fits them
@@ -15,7 +13,7 @@ import (
 //
 //	rigid       a turn and a shift                      (Kabsch 1976)
 //	similarity  the same with one scale for all axes    (Umeyama 1991, eq. 40 to 43)
-//	affine      any matrix                              (linear least squares, by QR)
+//	affine      any matrix                              (linear least squares)
 //
 // The centroids are taken off first: coordinates of millions of metres, as in UTM, would else lose the digits
 // that the fit is about.
@@ -189,14 +187,6 @@ func (c *cloud) squares() float64 {
 	return sum
 }
 
-func (c *cloud) matrix(dims int) *mat.Dense {
-	m := mat.NewDense(len(c.points), dims, nil)
-	for i, p := range c.points {
-		m.SetRow(i, p[:dims])
-	}
-	return m
-}
-
 // unfit says why a method cannot use these points: they leave some direction open.
 func (g *pairs) unfit(method string) string {
 	for _, side := range []struct {
@@ -209,11 +199,7 @@ func (g *pairs) unfit(method string) string {
 		if method != "affine" && g.dims == 2 {
 			continue
 		}
-		var svd mat.SVD
-		if !svd.Factorize(side.c.matrix(g.dims), mat.SVDNone) {
-			return fmt.Sprintf("the %s points have no singular values; check the numbers", side.name)
-		}
-		spread := svd.Values(nil)
+		spread := decompose(side.c.points, g.dims).s
 		if k := spread[0] / spread[1]; !(k <= maxStretch) {
 			return fmt.Sprintf("the %s points are collinear (condition number %.2g): nothing shows what lies beside the line; give a point off it", side.name, k)
 		}
@@ -274,22 +260,27 @@ func (g *pairs) turnInPlane(scaled bool, hand float64) (Affine, bool) {
 // turnInSpace takes the turn from the singular value decomposition of sum(to from^T) = U S V^T: it is
 // U diag(1, 1, d) V^T, where d makes its determinant hand (Umeyama 1991, eq. 40 and 43).
 func (g *pairs) turnInSpace(scaled bool, hand float64) (Affine, bool) {
-	var cross mat.Dense
-	cross.Mul(g.to.matrix(3).T(), g.from.matrix(3))
-	var svd mat.SVD
-	if !svd.Factorize(&cross, mat.SVDFull) {
+	cross := make([][3]float64, 3)
+	for i, f := range g.from.points {
+		for row, t := range g.to.points[i] {
+			for col := range f {
+				cross[row][col] += t * f[col]
+			}
+		}
+	}
+	f := decompose(cross, 3)
+	s, v := f.s, f.v
+	if !(s[1] > 1e-12*s[0]) {
 		return identity, false
 	}
-	var u, v, r mat.Dense
-	svd.UTo(&u)
-	svd.VTo(&v)
-	s := svd.Values(nil)
+	u := [3][3]float64{f.column(0), f.column(1), f.column(2)}
+	if !(s[2] > 1e-12*s[0]) { // points in a plane say nothing of the third
+		u[2] = cross3(u[0], u[1])
+	}
 	d := hand
-	if mat.Det(&u)*mat.Det(&v) < 0 {
+	if det3(u)*det3(v) < 0 {
 		d = -hand
 	}
-	r.Mul(&u, mat.NewDiagDense(3, []float64{1, 1, d}))
-	r.Mul(&r, v.T())
 	k := 1.0
 	if scaled {
 		k = (s[0] + s[1] + d*s[2]) / g.from.squares()
@@ -297,25 +288,31 @@ func (g *pairs) turnInSpace(scaled bool, hand float64) (Affine, bool) {
 	m := Affine{}
 	for row := range 3 {
 		for col := range 3 {
-			m[4*row+col] = k * r.At(row, col)
+			m[4*row+col] = k * (u[0][row]*v[0][col] + u[1][row]*v[1][col] + d*u[2][row]*v[2][col])
 		}
 	}
 	// The turn is the only best one where the two smaller singular values, with their sign, do not cancel.
 	return m, s[1]+d*s[2] > 1e-9*s[0]
 }
 
-// linear solves from X = to in the least squares sense.
+// linear solves from X = to in the least squares sense: with from = U S V^T, X is V S^-1 U^T to.
 func (g *pairs) linear() (Affine, bool) {
-	var qr mat.QR
-	qr.Factorize(g.from.matrix(g.dims))
-	var x mat.Dense
-	if qr.SolveTo(&x, false, g.to.matrix(g.dims)) != nil {
-		return identity, false
-	}
+	f := decompose(g.from.points, g.dims)
 	m := Affine{10: 1}
 	for row := range g.dims {
 		for col := range g.dims {
-			m[4*row+col] = x.At(col, row)
+			m[4*row+col] = 0
+		}
+	}
+	for k := range g.dims {
+		for row := range g.dims {
+			along := 0.0
+			for i, t := range g.to.points {
+				along += f.us[i][k] * t[row]
+			}
+			for col := range g.dims {
+				m[4*row+col] += along / (f.s[k] * f.s[k]) * f.v[k][col]
+			}
 		}
 	}
 	return m, true
