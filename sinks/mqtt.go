@@ -12,6 +12,7 @@ import (
 
 	"edge/engine"
 	"edge/internal/mqttconn"
+	"edge/internal/pacing"
 	"edge/internal/strictyaml"
 	"edge/internal/tlsoptions"
 )
@@ -95,7 +96,7 @@ func (c *MQTT) open(name string, deps Deps) (engine.Sink, error) {
 		s.conn = conn
 		return s, nil
 	}
-	conf := mqttconn.Config{Options: c.Options, Name: "sink-" + name, URLs: c.URL, Password: c.Password.Reveal(), Log: deps.Log}
+	conf := mqttconn.Config{Options: c.Options, Name: "sink-" + name, URLs: c.URL, Password: c.Password.Reveal(), Transport: pacing.New, Log: deps.Log}
 	if conf.SessionExpiry == 0 {
 		conf.SessionExpiry = sinkSession
 	}

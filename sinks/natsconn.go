@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,7 +38,7 @@ type natsConn struct {
 	setup  func(*natsLink) error                   // runs on each new connection before it is used; may be nil
 	denied func(l *natsLink, e error, subj string) // the server refused a publish on subj
 
-	urgent pacing.Urgency
+	urgent atomic.Int32
 	cancel context.CancelFunc
 	done   chan struct{} // run has ended
 	first  chan struct{} // the first attempt has ended, well or badly
@@ -223,7 +224,7 @@ func (l *natsLink) why() error {
 type natsDialer struct {
 	ctx     context.Context
 	timeout time.Duration
-	urgent  *pacing.Urgency
+	urgent  *atomic.Int32
 	err     error
 }
 

@@ -3,10 +3,10 @@ package sinks
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"edge/engine"
-	"edge/internal/pacing"
 )
 
 // errNotTried is the result of a message that stayed behind because what came before it failed. It is no
@@ -52,7 +52,7 @@ type pipeline struct {
 	quiet time.Duration     // nothing ends for so long: all that is under way has failed; 0: no such limit
 	lost  <-chan struct{}   // closed when nothing that is under way can end any more; may be nil
 	why   func() error      // the reason of lost
-	hurry *pacing.Urgency   // of the connection; may be nil
+	hurry *atomic.Int32     // of the connection; may be nil
 	join  bool              // what is under way ends by itself when the context does, and is waited for
 
 	last  map[string]int // by key, the message seen last; kept for its memory

@@ -1,16 +1,16 @@
 package sinks
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"edge/engine"
-	"edge/internal/pacing"
 )
 
 // Where many messages of a batch wait for each other, the connection is told that the answers are urgent.
 func TestPipelineHurries(t *testing.T) {
 	for keys, hurries := range map[int]int32{1: 1, 2: 1, 20: 0} {
-		var hurry pacing.Urgency
+		var hurry atomic.Int32
 		batch, result := make([]*engine.Message, 20), make([]error, 20)
 		for i := range batch {
 			batch[i] = &engine.Message{Key: string(rune('a' + i%keys))}

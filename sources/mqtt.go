@@ -13,6 +13,7 @@ import (
 
 	"edge/engine"
 	"edge/internal/mqttconn"
+	"edge/internal/pacing"
 	"edge/internal/strictyaml"
 	"edge/internal/tlsoptions"
 )
@@ -66,7 +67,7 @@ func (c *MQTT) open(name string, deps Deps) (*MQTTSource, error) {
 	}
 	conf := mqttconn.Config{
 		Options: c.Options, Name: name, URLs: c.URL, Password: c.Password.Reveal(),
-		ReceiveMaximum: c.ReceiveMaximum, UserProperties: c.UserProperties, Log: deps.Log,
+		ReceiveMaximum: c.ReceiveMaximum, UserProperties: c.UserProperties, Transport: pacing.New, Log: deps.Log,
 	}
 	if conf.ReceiveMaximum == 0 {
 		conf.ReceiveMaximum = 256

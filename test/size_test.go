@@ -40,8 +40,8 @@ func TestSizes(t *testing.T) {
 	}
 	mib = float64(kib) / 1024
 	t.Logf("idle it takes %.1f MiB", mib)
-	if mib > 20 {
-		t.Errorf("idle it takes %.1f MiB, at most 20 are promised", mib)
+	if mib > 15 {
+		t.Errorf("idle it takes %.1f MiB, at most 15 are promised", mib)
 	}
 	b.stop()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 
 	"edge/internal/mqttconn"
+	"edge/internal/pacing"
 )
 
 // A broker that writes each message by itself, as fast as it can, makes the connection a busy one. All are
@@ -44,7 +45,7 @@ func TestBusyConnection(t *testing.T) {
 			}
 		}
 	})
-	b := open(t, mqttconn.Config{URLs: []string{url}})
+	b := open(t, mqttconn.Config{URLs: []string{url}, Transport: pacing.New})
 	b.conn.Start(func(d *mqttconn.Delivery) bool {
 		b.got <- d
 		return true

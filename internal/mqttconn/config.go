@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +46,10 @@ type Config struct {
 	ReceiveMaximum int                                    // how many messages may wait for our acknowledgement; 256
 	UserProperties map[string]string                      // of CONNECT
 	Log            *slog.Logger
+
+	// Transport is put around each TCP connection; nil: nothing is. urgent is above zero while somebody waits for
+	// an answer before he sends more.
+	Transport func(nc net.Conn, urgent *atomic.Int32) net.Conn
 }
 
 // The defaults, and the bounds that MQTT sets.

@@ -16,12 +16,11 @@ import (
 	"math"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/packets"
-
-	"edge/internal/pacing"
 )
 
 // A Conn keeps one MQTT session alive, over one network connection after another.
@@ -33,7 +32,7 @@ type Conn struct {
 	receive func(*Delivery) bool
 	topics  topicNames // of the reading goroutine alone
 
-	urgent pacing.Urgency
+	urgent atomic.Int32
 
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines of ours, beside run
@@ -180,8 +179,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Urgent is raised by those who wait for the answer to one message before they send the next.
-func (c *Conn) Urgent() *pacing.Urgency { return &c.urgent }
+// Urgent counts those who wait for the answer to one message before they send the next.
+func (c *Conn) Urgent() *atomic.Int32 { return &c.urgent }
 
 // Connected says whether the broker has accepted us and the connection lives.
 func (c *Conn) Connected() bool { return c.Stats().Connected }

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"edge/internal/pacing"
 )
 
 // A peer that is gone without a word is noticed by TCP within about this, also while we have data to send.
@@ -25,7 +23,9 @@ func (c *Conn) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 		nc, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			setUserTimeout(nc, silence)
-			nc = pacing.New(nc, &c.urgent)
+			if c.cfg.Transport != nil {
+				nc = c.cfg.Transport(nc, &c.urgent)
+			}
 		}
 		return nc, err
 	}

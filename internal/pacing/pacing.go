@@ -32,7 +32,7 @@ var errNothing = errors.New("there is nothing to read")
 type Conn struct {
 	net.Conn // a *net.TCPConn; its own ways to read and write are not for use
 	socket   socket
-	urgent   *Urgency
+	urgent   *atomic.Int32
 	busy     atomic.Bool
 
 	// Of the goroutine that reads.
@@ -43,16 +43,16 @@ type Conn struct {
 	tried bool
 }
 
-// An Urgency counts those who wait for an answer before they send more: for a connection with such, there is no delay.
-type Urgency struct{ atomic.Int32 }
+// Always is for connections of which every message is waited for.
+var Always = func() *atomic.Int32 {
+	var n atomic.Int32
+	n.Store(1)
+	return &n
+}()
 
-// Always is for connections whose every message is waited for.
-var Always = new(Urgency)
-
-func init() { Always.Add(1) }
-
-// New makes a *Conn of nc, if that is a TCP connection.
-func New(nc net.Conn, urgent *Urgency) net.Conn {
+// New makes a *Conn of nc, if that is a TCP connection. While urgent, which counts those who wait for an answer
+// before they send more, is above zero, nothing is delayed.
+func New(nc net.Conn, urgent *atomic.Int32) net.Conn {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nc

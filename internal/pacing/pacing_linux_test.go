@@ -14,7 +14,7 @@ import (
 )
 
 // pair is the two ends of a connection, the first of them paced.
-func pair(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
+func pair(t *testing.T, urgent *atomic.Int32) (*pacing.Conn, *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +34,7 @@ func pair(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
 }
 
 // busy gives both ends of a connection that is busy, and what was written so far is read. Its reader is the test.
-func busy(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
+func busy(t *testing.T, urgent *atomic.Int32) (*pacing.Conn, *net.TCPConn) {
 	t.Helper()
 	near, far := pair(t, urgent)
 	var stop atomic.Bool
@@ -75,7 +75,7 @@ func busy(t *testing.T, urgent *pacing.Urgency) (*pacing.Conn, *net.TCPConn) {
 
 // What comes one at a time is waited for.
 func TestCalm(t *testing.T) {
-	near, far := pair(t, new(pacing.Urgency))
+	near, far := pair(t, new(atomic.Int32))
 	b := make([]byte, 100)
 	for i := range 50 {
 		time.AfterFunc(2*time.Millisecond, func() { far.Write([]byte{byte(i)}) })
@@ -90,7 +90,7 @@ func TestCalm(t *testing.T) {
 
 // What ceases to come is waited for again.
 func TestBusyEnds(t *testing.T) {
-	near, far := busy(t, new(pacing.Urgency))
+	near, far := busy(t, new(atomic.Int32))
 	got := make(chan byte)
 	go func() {
 		b := make([]byte, 100)
@@ -121,7 +121,7 @@ func TestUrgent(t *testing.T) {
 			t.Fatal("busy")
 		}
 	}
-	var urgent pacing.Urgency
+	var urgent atomic.Int32
 	near, far = busy(t, &urgent)
 	urgent.Add(1)
 	far.Write([]byte{7})
@@ -140,7 +140,7 @@ func TestEndWhileBusy(t *testing.T) {
 		"closed":        {func(near *pacing.Conn, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := busy(t, new(pacing.Urgency))
+			near, far := busy(t, new(atomic.Int32))
 			test.end(near, far)
 			n, err := near.Read(make([]byte, 100))
 			if n != 0 || err == nil || test.want != nil && !errors.Is(err, test.want) {
@@ -154,7 +154,7 @@ func TestEndWhileBusy(t *testing.T) {
 }
 
 func TestDeadlineWhileBusy(t *testing.T) {
-	near, far := busy(t, new(pacing.Urgency))
+	near, far := busy(t, new(atomic.Int32))
 	near.SetReadDeadline(time.Unix(1, 0))
 	b := make([]byte, 100)
 	if _, err := near.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -169,7 +169,7 @@ func TestDeadlineWhileBusy(t *testing.T) {
 
 // A peer that does not read makes Write wait.
 func TestWriteWhileBusy(t *testing.T) {
-	near, far := busy(t, new(pacing.Urgency))
+	near, far := busy(t, new(atomic.Int32))
 	large := bytes.Repeat([]byte("0123456789"), 1<<20)
 	wrote := make(chan error, 1)
 	go func() {

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/prometheus/procfs"
+)
+
+func TestGiveBackCode(t *testing.T) {
+	resident := func() uint64 {
+		self, err := procfs.Self()
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := self.NewStatus()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.RssFile
+	}
+	before := resident()
+	giveBackCode()
+	if after := resident(); after > before*3/4 {
+		t.Errorf("%d bytes of the program's file were in memory, and %d are", before, after)
+	}
+}
