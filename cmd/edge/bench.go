@@ -38,10 +38,11 @@ type benchOptions struct {
 	pid            int
 
 	idField, tsField field
+	patience         time.Duration // until the first output
 }
 
 func benchCommand(stdout, stderr io.Writer) *cobra.Command {
-	o := benchOptions{length: 10 * time.Second, wait: 3 * time.Second, format: "text"}
+	o := benchOptions{length: 10 * time.Second, wait: 3 * time.Second, format: "text", patience: 10 * time.Second}
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure how many messages the rules take, with which latency, at what CPU",

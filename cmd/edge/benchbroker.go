@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,11 +20,10 @@ import (
 	"edge/sources"
 )
 
-// How long the way to the outputs may take to open, how often that is tried, and how long further copies of the last output are
+// How long connecting may take, how often it is tried whether outputs come, and how long further copies of the last one are
 // waited for.
 const (
 	connectWithin = 15 * time.Second
-	openWithin    = 10 * time.Second
 	openEvery     = 100 * time.Millisecond
 	linger        = 300 * time.Millisecond
 	mostUnacked   = 4096 // over all connections
@@ -184,7 +182,10 @@ func (b *benchWire) connected(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: %w", waits, errors.Join(err))
+			if err == nil {
+				err = fmt.Errorf("no answer within %v", connectWithin)
+			}
+			return fmt.Errorf("%s: %w", waits, err)
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
@@ -236,7 +237,7 @@ func (b *benchWire) failed(number int64, err error) {
 // open sends one message after the other that must come out, until one does.
 func (b *benchWire) open(ctx context.Context) error {
 	next, sent := int64(0), 0
-	for deadline := time.Now().Add(openWithin); ; {
+	for deadline := time.Now().Add(b.patience); ; {
 		for !b.messages.at(next).expected {
 			next++
 		}
@@ -253,12 +254,12 @@ func (b *benchWire) open(ctx context.Context) error {
 		case time.Now().Before(deadline):
 		case c.Unnumbered > 0:
 			return fmt.Errorf("%d outputs came in %v, and none has the number of its message in the field %s: say `%s: payload.%s` in the map of the rules, or say with --out-id which field has it",
-				c.Unnumbered, openWithin, b.outID, b.outID, b.id)
+				c.Unnumbered, b.patience, b.outID, b.outID, b.id)
 		case c.Outputs > 0:
 			return fmt.Errorf("outputs came, but of none of the %d messages that must come out: look at --expect and --out", sent)
 		default:
 			return fmt.Errorf("nothing came on %s for %d messages in %v: is edge connected to %s, do its rules hear %s, and do they send to %s? Which messages must come out says --expect",
-				strings.Join(b.outFilters, ", "), sent, openWithin, b.to, b.messages.at(next-1).topic, strings.Join(b.outFilters, ", "))
+				strings.Join(b.outFilters, ", "), sent, b.patience, b.to, b.messages.at(next-1).topic, strings.Join(b.outFilters, ", "))
 		}
 	}
 }
