@@ -38,7 +38,7 @@ type benchOptions struct {
 	pid            int
 
 	idField, tsField field
-	patience         time.Duration // until the first output
+	patience         time.Duration // to connect, and until the first output
 }
 
 func benchCommand(stdout, stderr io.Writer) *cobra.Command {

@@ -20,13 +20,10 @@ import (
 	"edge/sources"
 )
 
-// How long connecting may take, how often it is tried whether outputs come, and how long further copies of the last one are
-// waited for.
 const (
-	connectWithin = 15 * time.Second
-	openEvery     = 100 * time.Millisecond
-	linger        = 300 * time.Millisecond
-	mostUnacked   = 4096 // over all connections
+	openEvery   = 100 * time.Millisecond // a message, until the first output comes
+	linger      = 300 * time.Millisecond // for further copies of the last output
+	mostUnacked = 4096                   // by the broker, over all connections
 )
 
 // benchBroker publishes to a broker at which edge runs elsewhere, and holds what comes out against it.
@@ -165,7 +162,7 @@ func benchConnection(m *sources.MQTT, name string, log *slog.Logger) mqttconn.Co
 
 // connected waits until all connections are there, and the broker has granted what is listened for.
 func (b *benchWire) connected(ctx context.Context) error {
-	for deadline := time.Now().Add(connectWithin); ; {
+	for deadline := time.Now().Add(b.patience); ; {
 		waits, err := "", error(nil)
 		for _, c := range b.publishers {
 			if !c.Connected() {
@@ -183,7 +180,7 @@ func (b *benchWire) connected(ctx context.Context) error {
 		}
 		if time.Now().After(deadline) {
 			if err == nil {
-				err = fmt.Errorf("no answer within %v", connectWithin)
+				err = fmt.Errorf("no answer within %v", b.patience)
 			}
 			return fmt.Errorf("%s: %w", waits, err)
 		}
