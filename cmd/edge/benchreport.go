@@ -147,6 +147,7 @@ func (r *benchReport) writeJSON(w io.Writer) error {
 	if r.Notes == nil {
 		r.Notes = []string{}
 	}
+	r.Seconds, r.PerSecond = rounded(r.Seconds), rounded(r.PerSecond)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
