@@ -32,14 +32,9 @@ func benchBroker(ctx context.Context, o *benchOptions, stderr io.Writer) (*bench
 		}
 	}
 	b := &benchWire{benchOptions: o, messages: messages, ledger: loadtest.NewLedger(o.plan().Planned()),
-		number: time.Now().UnixMicro(), // so that what a broker retained of an earlier run is not taken for an output of this one
-		free:   make(chan *shipment, mostUnacked), slots: make([]jsonscan.Value, 1)}
+		number:  time.Now().UnixMicro(), // so that what a broker retained of an earlier run is not taken for an output of this one
+		unacked: make(chan struct{}, mostUnacked), slots: make([]jsonscan.Value, 1)}
 	b.outField = jsonscan.NewPlan([][]string{strings.Split(o.outID, ".")})
-	for range cap(b.free) {
-		s := &shipment{}
-		s.Done = func(*mqttconn.Outgoing) { b.done(s) }
-		b.free <- s
-	}
 	if err := b.connect(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))); err != nil {
 		return nil, err
 	}
@@ -67,20 +62,13 @@ type benchWire struct {
 	listener   *mqttconn.Conn
 	to, at     string // the addresses, for people
 
-	free     chan *shipment // also the bound on what the broker has not acknowledged
-	number   int64          // of the message sent last
+	unacked  chan struct{} // one for each message that the broker has not acknowledged: its bound
+	number   int64         // of the message sent last
 	unsent   atomic.Int64
 	lastErr  atomic.Pointer[error]
 	silent   bool // outputs stopped coming
 	outField *jsonscan.Plan
 	slots    []jsonscan.Value // of the goroutine that listens
-}
-
-// A shipment is a message that is sent again when it is acknowledged.
-type shipment struct {
-	mqttconn.Outgoing
-	number int64
-	text   []byte
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -108,14 +96,6 @@ func (b *benchWire) take(d *mqttconn.Delivery) bool {
 	b.ledger.Came(b.slots[0].Int(), err == nil && b.slots[0].Kind == jsonscan.Int, m.Topic, now)
 	d.Settle()
 	return true
-}
-
-// done is told when the broker has a message, or will never have it.
-func (b *benchWire) done(s *shipment) {
-	if s.Err != nil {
-		b.failed(s.number, s.Err)
-	}
-	b.free <- s
 }
 
 func (b *benchWire) failed(number int64, err error) {
@@ -154,24 +134,35 @@ func (b *benchWire) open(ctx context.Context) error {
 	}
 }
 
-// publish sends a message under the next number.
+// publish sends a message under the next number; false when ctx has ended before it was sent.
 func (b *benchWire) publish(ctx context.Context, m *benchMessage, due time.Time) bool {
-	var s *shipment
 	select {
-	case s = <-b.free:
+	case b.unacked <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
 	b.number++
-	s.number = b.number
-	s.text = m.payload(s.text[:0], s.number, due)
-	s.Topic, s.Payload, s.QoS = m.topic, s.text, byte(b.qos)
-	b.ledger.Sent(s.number, m.key, due, m.expected)
-	if err := b.publishers[m.key%len(b.publishers)].Send(ctx, &s.Outgoing); err != nil {
-		b.failed(s.number, err)
-		b.free <- s
-		_ = pause(ctx, 10*time.Millisecond) // the broker may be away
+	number := b.number
+	b.ledger.Sent(number, m.key, due, m.expected)
+	err := b.publishers[m.key%len(b.publishers)].Send(ctx, &mqttconn.Outgoing{
+		Topic: m.topic, Payload: m.payload(nil, number, due), QoS: byte(b.qos),
+		Done: func(p *mqttconn.Outgoing) { // called when the broker has it, or will never have it
+			if p.Err != nil {
+				b.failed(number, p.Err)
+			}
+			<-b.unacked
+		}})
+	switch {
+	case err == nil:
+		return true
+	case ctx.Err() != nil: // while it waited for the broker: it is as if it had never been due
+		b.ledger.Unsent(number)
+		<-b.unacked
+		return false
 	}
+	b.failed(number, err)
+	<-b.unacked
+	_ = pause(ctx, 10*time.Millisecond) // the broker may be away
 	return true
 }
 

@@ -128,7 +128,7 @@ func TestBenchFindsFaults(t *testing.T) {
 		}
 		return []outgoing{in}
 	})
-	r, code := e.bench(t, "-n", "300", "--devices", "1", "--wait", "500ms")
+	r, code := e.bench(t, "-n", "300", "--devices", "1", "--wait", "2s")
 	o := r.Outputs
 	if code != 1 || o.Expected != 300 || o.Seen != 299 || o.Lost != 1 || o.Duplicates != 1 || o.OutOfOrder != 1 || o.Unnumbered != 1 || o.Outputs != 301 {
 		t.Errorf("exit %d, %+v", code, o)
@@ -165,9 +165,25 @@ func TestBenchSilence(t *testing.T) {
 		}
 		return []outgoing{in}
 	})
-	r, code := e.bench(t, "--for", "1h", "--in-flight", "50", "--wait", "300ms")
+	r, code := e.bench(t, "--for", "1h", "--in-flight", "50", "--wait", "1s")
 	if o := r.Outputs; code != 1 || o.Lost != 50 || !strings.Contains(strings.Join(r.Notes, "\n"), "ended early: 50 messages") {
 		t.Errorf("exit %d, %+v, %q", code, o, r.Notes)
+	}
+}
+
+// The broker goes away in the middle: what could not be sent is told, and why.
+func TestBenchBrokerGone(t *testing.T) {
+	var e *echo
+	e = newEcho(t, func(n int, in outgoing) []outgoing {
+		if n == 100 {
+			e.Stop()
+		}
+		return []outgoing{in}
+	})
+	r, code := e.bench(t, "-n", "200", "--rate", "400", "--wait", "300ms")
+	notes := strings.Join(r.Notes, "\n")
+	if o := r.Outputs; code != 1 || r.NotSent < 50 || o.Expected+r.NotSent != 200 || !strings.Contains(notes, "not sent: not connected to the mqtt broker") {
+		t.Errorf("exit %d, %+v %+v", code, r, o)
 	}
 }
 
@@ -197,7 +213,7 @@ func TestBenchBrokerEndsEarly(t *testing.T) {
 func options(t *testing.T, broker, out string) benchOptions {
 	t.Helper()
 	o := benchOptions{broker: broker, outFilters: []string{out}, devices: 10, id: "seq", format: "json", length: time.Hour,
-		qos: 1, connections: 1, inFlight: 100, wait: 3 * time.Second, patience: 300 * time.Millisecond}
+		qos: 1, connections: 1, inFlight: 100, wait: 3 * time.Second, patience: time.Second}
 	if err := o.check(func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}

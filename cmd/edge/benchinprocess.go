@@ -50,9 +50,7 @@ func benchInProcess(ctx context.Context, o *benchOptions, stderr io.Writer) (*be
 	r := &benchReport{Mode: "in_process", Target: fmt.Sprintf("%d rules of %s", b.program.Rules(), o.rules),
 		What: messages.what, Notes: notes, own: messages.bytes}
 	cost := b.cost(ctx, o.plan())
-	if err := b.start(ctx); err != nil {
-		return nil, err
-	}
+	b.start(ctx)
 	plan := o.plan()
 	b.run(ctx, plan.WarmUp())
 	if left := b.drain(); left > 0 {
@@ -210,16 +208,11 @@ func (b *benchEngine) address(t *traffic) (notes []string, err error) {
 }
 
 // start runs the engine, and returns when the sources do.
-func (b *benchEngine) start(ctx context.Context) error {
+func (b *benchEngine) start(ctx context.Context) {
 	b.engine.Swap(ctx, b.engineSet())
 	for _, f := range b.feeds {
-		select {
-		case <-f.ready:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		<-f.ready
 	}
-	return nil
 }
 
 // close ends what runs, in the order of app.end.
