@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/pacing"
 	"edge/internal/strictyaml"
 	"edge/internal/tlsoptions"
 )
@@ -159,7 +161,7 @@ func (s *httpOut) setHeaders(c *HTTP) {
 func transport(config *tls.Config, inFlight int) *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:         dialHTTP,
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,
@@ -168,6 +170,15 @@ func transport(config *tls.Config, inFlight int) *http.Transport {
 		// A server's answer is read as far as an error's text goes.
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+func dialHTTP(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return pacing.New(conn, pacing.Always), nil
 }
 
 // checkRedirect follows a redirect only where the request stays the same in all but its path. Otherwise the

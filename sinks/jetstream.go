@@ -34,7 +34,7 @@ func newJetStream(out natsOut, pending int) *natsJetStream {
 		pending = 256
 	}
 	s := &natsJetStream{natsOut: out}
-	s.pipe = pipeline{limit: pending, quiet: natsAnswer}
+	s.pipe = pipeline{limit: pending, quiet: natsAnswer, hurry: &s.conn.urgent}
 	s.conn.setup = s.listen
 	s.conn.denied = func(_ *natsLink, _ error, subject string) { s.refuse(subject) }
 	return s

@@ -131,7 +131,7 @@ func (s *mqttSink) Write(ctx context.Context, batch []*engine.Message, result []
 	out := make([]mqttconn.Outgoing, len(batch))
 	ended := make(chan end, len(batch))
 	done := func(p *mqttconn.Outgoing) { ended <- end{p.Tag, s.reason(p.Topic, p.Err)} }
-	s.pipe.limit, s.pipe.ended = len(batch), ended
+	s.pipe.limit, s.pipe.ended, s.pipe.hurry = len(batch), ended, s.conn.Urgent()
 	s.pipe.start = func(i int) error {
 		m, p := batch[i], &out[i]
 		if err := checkPublish(m); err != nil {

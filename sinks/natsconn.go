@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"edge/internal/pacing"
 )
 
 const (
@@ -35,6 +37,7 @@ type natsConn struct {
 	setup  func(*natsLink) error                   // runs on each new connection before it is used; may be nil
 	denied func(l *natsLink, e error, subj string) // the server refused a publish on subj
 
+	urgent pacing.Urgency
 	cancel context.CancelFunc
 	done   chan struct{} // run has ended
 	first  chan struct{} // the first attempt has ended, well or badly
@@ -110,7 +113,7 @@ func (c *natsConn) report(err error) {
 // dial makes one attempt at each of the servers, in their order.
 func (c *natsConn) dial(ctx context.Context, servers []string) (*natsLink, error) {
 	link := &natsLink{gone: make(chan struct{})}
-	d := &natsDialer{ctx: ctx, timeout: c.opts.Timeout}
+	d := &natsDialer{ctx: ctx, timeout: c.opts.Timeout, urgent: &c.urgent}
 	opts := c.opts
 	opts.Servers, opts.CustomDialer = servers, d
 	opts.ClosedCB = func(*nats.Conn) { close(link.gone) }
@@ -220,6 +223,7 @@ func (l *natsLink) why() error {
 type natsDialer struct {
 	ctx     context.Context
 	timeout time.Duration
+	urgent  *pacing.Urgency
 	err     error
 }
 
@@ -232,7 +236,7 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(d.ctx, func() { conn.Close() })
-	return &natsNetConn{conn, stop}, nil
+	return &natsNetConn{pacing.New(conn, d.urgent), stop}, nil
 }
 
 type natsNetConn struct {

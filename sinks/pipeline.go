@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/pacing"
 )
 
 // errNotTried is the result of a message that stayed behind because what came before it failed. It is no
@@ -51,16 +52,22 @@ type pipeline struct {
 	quiet time.Duration     // nothing ends for so long: all that is under way has failed; 0: no such limit
 	lost  <-chan struct{}   // closed when nothing that is under way can end any more; may be nil
 	why   func() error      // the reason of lost
+	hurry *pacing.Urgency   // of the connection; may be nil
 	join  bool              // what is under way ends by itself when the context does, and is waited for
 
 	last  map[string]int // by key, the message seen last; kept for its memory
 	next  []int          // by message, the next of its key, or -1
+	place []int          // by message, how many of its key are before it
+	most  int            // of place
 	ready []int          // messages whose key is free
 	under []bool         // by message, whether it is under way
 	count int            // how many are
 	stop  error          // why nothing more starts; what was not tried fails with it
 	patience
 }
+
+// With so many messages of one key in a batch, each of which waits for the one before it, the answers are urgent.
+const hurriedFrom = 8
 
 // An end is what became of message i.
 type end struct {
@@ -70,6 +77,10 @@ type end struct {
 
 func (p *pipeline) run(ctx context.Context, batch []*engine.Message, result []error) {
 	p.link(batch)
+	if p.most >= hurriedFrom && p.hurry != nil {
+		p.hurry.Add(1)
+		defer p.hurry.Add(-1)
+	}
 	for i := range result {
 		result[i] = errNotTried
 	}
@@ -119,12 +130,15 @@ func (p *pipeline) link(batch []*engine.Message) {
 		p.last = make(map[string]int, len(batch))
 	}
 	clear(p.last)
-	p.next, p.under, p.count, p.stop = p.next[:0], p.under[:0], 0, nil
+	p.next, p.place, p.most = p.next[:0], p.place[:0], 0
+	p.under, p.count, p.stop = p.under[:0], 0, nil
 	p.ready, p.misses = make([]int, 0, len(batch)), 0
 	for i, m := range batch {
-		p.next, p.under = append(p.next, -1), append(p.under, false)
+		p.next, p.under, p.place = append(p.next, -1), append(p.under, false), append(p.place, 0)
 		if before, ok := p.last[m.Key]; ok {
 			p.next[before] = i
+			p.place[i] = p.place[before] + 1
+			p.most = max(p.most, p.place[i])
 		} else {
 			p.ready = append(p.ready, i)
 		}

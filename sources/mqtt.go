@@ -196,7 +196,7 @@ func (s *MQTTSource) take(d *mqttconn.Delivery) bool {
 	}
 	size := sizeOf(d)
 	if len(s.waiting) > 0 && s.bytes+size > mostBytes {
-		s.log.Warn("the broker sends more than there is room for; resuming the session", "waiting", len(s.waiting), "bytes", s.bytes)
+		s.log.Warn("the broker sends more than there is room for; it is asked for the rest once there is room", "waiting", len(s.waiting), "bytes", s.bytes)
 		return false
 	}
 	s.waiting = append(s.waiting, d)

@@ -13,6 +13,7 @@ import (
 
 	"edge/engine"
 	"edge/internal/brokertest"
+	"edge/internal/mqttconn"
 	"edge/internal/strictyaml"
 	"edge/sources"
 )
@@ -236,7 +237,8 @@ func TestRoomFromElsewhere(t *testing.T) {
 	r.want("x")
 }
 
-// A broker that sends more than may wait is told so, and sends all again. Payloads are what is large here.
+// A broker that sends more than may wait is asked for the rest later. Payloads are what is large here. Until there
+// is room the connection stays, for a sink that shares it: else neither would ever get anywhere.
 func TestMoreThanMayWait(t *testing.T) {
 	broker := brokertest.StartMosquitto(t, "max_queued_messages 0")
 	r := run(t, "mqtt: {url: "+broker.URL()+"}", 2, "a")
@@ -247,6 +249,17 @@ func TestMoreThanMayWait(t *testing.T) {
 		pub.Publish("a", fmt.Sprintf("%02d%s", i, large), 1)
 	}
 	r.wait("overrun", func() bool { return r.src.Stats().Overruns > 0 })
+	sent := make(chan error, 1)
+	out := &mqttconn.Outgoing{Topic: "out", QoS: 1, Done: func(p *mqttconn.Outgoing) { sent <- p.Err }}
+	if err := r.src.Conn().Send(t.Context(), out); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	if s := r.src.Stats(); s.Connects != 1 || s.Overruns != 1 || !s.Connected {
+		t.Errorf("%+v", s)
+	}
 	for i := range all {
 		r.settle(r.want(fmt.Sprintf("%02d%s", i, large)))
 	}

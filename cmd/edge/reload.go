@@ -28,6 +28,8 @@ type app struct {
 	server  *server // nil when http.listen is off
 	state   state
 
+	processors *processors // nil outside of run
+
 	running atomic.Pointer[set]
 	status  atomic.Pointer[status]
 	counts  struct{ loads, failures atomic.Uint64 }

@@ -30,6 +30,8 @@ func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writ
 		a.state.close()
 		return err
 	}
+	a.processors = startProcessors()
+	defer a.processors.end()
 	s := a.running.Load()
 	a.log.Info("edge runs", "version", thisVersion().String(), "config", o.config, "files", len(s.files.rules)+1,
 		"rules", s.program.Rules(), "sources", len(s.sources), "sinks", len(s.sinks), "took", time.Since(began).Round(time.Millisecond))
@@ -97,9 +99,9 @@ func (a *app) follow(ctx context.Context, w *watcher, hup <-chan os.Signal) {
 			return
 		case <-hup:
 			a.log.Info("reloading on SIGHUP")
-			a.reload(ctx, true)
+			a.processors.load(func() { a.reload(ctx, true) })
 		case <-w.changed:
-			a.reload(ctx, false)
+			a.processors.load(func() { a.reload(ctx, false) })
 		}
 	}
 }

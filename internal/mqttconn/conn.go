@@ -20,6 +20,8 @@ import (
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/packets"
+
+	"edge/internal/pacing"
 )
 
 // A Conn keeps one MQTT session alive, over one network connection after another.
@@ -30,6 +32,8 @@ type Conn struct {
 
 	receive func(*Delivery) bool
 	topics  topicNames // of the reading goroutine alone
+
+	urgent pacing.Urgency
 
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines of ours, beside run
@@ -127,8 +131,9 @@ func New(cfg Config) (*Conn, error) {
 
 // Start connects in the background and stays connected until Close. Each message goes to receive, in the
 // order received, from one goroutine, which also reads pings and acknowledgements: receive must not
-// block. It returns false when it cannot take a message of QoS 1 or 2; then nothing more is read, and the
-// session is resumed a little later, which brings that message again and all after it. receive may be nil.
+// block. It returns false when it cannot take a message of QoS 1 or 2; then that message and all of QoS 1 and 2
+// after it are passed over, and when half of those taken before are settled the session is resumed on a new
+// connection, which brings them again. receive may be nil.
 //
 // Start is called once; a call after Close does nothing.
 func (c *Conn) Start(receive func(*Delivery) bool) {
@@ -174,6 +179,9 @@ func (c *Conn) Close() error {
 	<-c.done
 	return nil
 }
+
+// Urgent is raised by those who wait for the answer to one message before they send the next.
+func (c *Conn) Urgent() *pacing.Urgency { return &c.urgent }
 
 // Connected says whether the broker has accepted us and the connection lives.
 func (c *Conn) Connected() bool { return c.Stats().Connected }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"edge/internal/pacing"
 )
 
 // A peer that is gone without a word is noticed by TCP within about this, also while we have data to send.
@@ -23,6 +25,7 @@ func (c *Conn) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 		nc, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			setUserTimeout(nc, silence)
+			nc = pacing.New(nc, &c.urgent)
 		}
 		return nc, err
 	}

@@ -39,6 +39,7 @@ func (d *Delivery) Settle() {
 		c.in.unconfirmed = append(c.in.unconfirmed, ack{d.id, e.serial})
 	}
 	c.acknowledge()
+	c.renew()
 }
 
 // inbound is what we know of the QoS 1 and 2 messages that the broker has sent and may send again.
@@ -54,6 +55,7 @@ type inbound struct {
 	confirming  []ack    // acknowledged before a ping that is not answered yet
 	pongs       int      // how many answers until that ping's
 	pending     int      // entries that are not settled
+	low         int      // of pending, at which what was refused is asked for
 	serial      uint32
 	seed        maphash.Seed
 	copies      copies
@@ -130,7 +132,7 @@ func (in *inbound) released(id uint16) {
 func (c *Conn) take(l *link, p *publish, owned bool) {
 	now := time.Now()
 	c.mu.Lock()
-	if l.leaving || c.state >= paused || c.receive == nil {
+	if l.leaving || c.state >= paused || c.receive == nil || l.overrun && p.qos > 0 {
 		c.mu.Unlock()
 		return // not acknowledged: the broker keeps it
 	}
@@ -175,7 +177,16 @@ func (c *Conn) take(l *link, p *publish, owned bool) {
 	}
 	if c.state == running {
 		c.stats.Overruns++
-		l.overrun = true
+		l.overrun, c.in.low = true, c.in.pending/2
+		c.renew()
+	}
+}
+
+// renew ends a connection on which messages were passed over, for the broker to send them again on the next. It
+// waits until half of those taken before are settled: a broker that keeps to no window sends all of them again,
+// and on a connection that has no more time than that nothing would ever be done.
+func (c *Conn) renew() {
+	if l := c.link; l != nil && l.overrun && !l.leaving && c.in.pending <= c.in.low {
 		l.bye(0x93)
 		l.kick()
 	}

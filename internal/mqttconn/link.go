@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ type link struct {
 	pings   int           // sent and not answered
 	leaving bool          // DISCONNECT is the last that goes out; messages that come in are ignored
 	last    int           // where it ends in buf, zero once it is out
-	overrun bool          // we leave because the broker sent more than we can take
+	overrun bool          // the broker sent more than we can take: no more of QoS 1 and 2 is taken
 	err     error         // why the link has ended; nil while it lives
 	wake    chan struct{} // of the writer
 }
@@ -184,7 +185,7 @@ func (l *link) end(err error) error {
 		return l.err
 	}
 	switch {
-	case l.overrun:
+	case l.overrun && l.leaving:
 		err = &ReasonError{Doing: "was told to stop", Code: 0x93, Reason: "more than we can take; the session is resumed"}
 	case l.leaving:
 		err = ErrClosed
@@ -227,6 +228,9 @@ func (l *link) bye(reason byte) {
 // QoS 0 message are told. It ends with the link.
 func (c *Conn) write(l *link) {
 	for range l.wake {
+		for range yields {
+			runtime.Gosched()
+		}
 		c.mu.Lock()
 		if l.err != nil { // down has seen to the rest
 			c.mu.Unlock()
@@ -271,6 +275,10 @@ func (c *Conn) write(l *link) {
 
 // A buffer that one burst made large is not kept for ever.
 const keptBuffer = 256 << 10
+
+// So often the writer lets others go first, who most often have more for it: an acknowledgement is due at once, and
+// what comes of the same message a moment later.
+const yields = 3
 
 // hangUp gives the broker a second to close the connection from its side.
 func (l *link) hangUp() {

@@ -1,0 +1,142 @@
+package pacing
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A socket is read and written past the runtime's accounting of system calls (RawSyscall), as its calls never
+// block. That accounting wakes the runtime's monitor thread, which in a process that sleeps most of the time costs
+// as much as the rest of a message.
+type socket struct {
+	conn syscall.RawConn
+
+	// Of the goroutine that reads.
+	b     []byte
+	wait  bool
+	n     int
+	errno unix.Errno
+	reads int
+	look  func(fd uintptr) bool
+}
+
+// One read in so many is a system call that the runtime knows of: its monitor is to see what runs for long.
+const knownRead = 64
+
+func (s *socket) init(tcp *net.TCPConn) (err error) {
+	s.conn, err = tcp.SyscallConn()
+	s.look = func(fd uintptr) bool {
+		call := unix.RawSyscall
+		if s.reads++; s.reads%knownRead == 0 {
+			call = unix.Syscall
+		}
+		for {
+			n, _, errno := call(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&s.b[0])), uintptr(len(s.b)))
+			if errno != unix.EINTR {
+				s.n, s.errno = int(n), errno
+				return !s.wait || errno != unix.EAGAIN
+			}
+		}
+	}
+	return err
+}
+
+// read reads what is there; else it waits, or gives errNothing.
+func (s *socket) read(b []byte, wait bool) (int, error) {
+	s.b, s.wait = b, wait
+	err := s.conn.Read(s.look)
+	s.b = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case s.errno == unix.EAGAIN:
+		return 0, errNothing
+	case s.errno != 0:
+		return 0, os.NewSyscallError("read", s.errno)
+	case s.n == 0:
+		return 0, io.EOF
+	}
+	return s.n, nil
+}
+
+// write writes all of b, and waits while the socket is full.
+func (s *socket) write(b []byte) (n int, err error) {
+	var errno unix.Errno
+	err = s.conn.Write(func(fd uintptr) bool {
+		for n < len(b) {
+			var m uintptr
+			m, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[n])), uintptr(len(b)-n))
+			switch errno {
+			case 0:
+				n += int(m)
+			case unix.EINTR:
+			case unix.EAGAIN:
+				return false
+			default:
+				return true
+			}
+		}
+		return true
+	})
+	if err == nil && errno != 0 {
+		err = os.NewSyscallError("write", errno)
+	}
+	return n, err
+}
+
+// wakeAt has the kernel report the socket as readable from so many bytes on (SO_RCVLOWAT). What is told earlier
+// wakes the process, whether somebody waits for it or not.
+func (s *socket) wakeAt(bytes int) bool {
+	var failed error
+	err := s.conn.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes)
+	})
+	return err == nil && failed == nil
+}
+
+// A timer is finer than the runtime's, which when nothing else is to be done rounds to a millisecond.
+type timer struct {
+	file  *os.File
+	conn  syscall.RawConn
+	after unix.ItimerSpec
+	armed bool
+	arm   func(fd uintptr) bool
+}
+
+func newTimer() *timer {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	t := &timer{file: os.NewFile(uintptr(fd), "timer")} // is waited for as a socket is
+	if t.conn, err = t.file.SyscallConn(); err != nil {
+		t.close()
+		return nil
+	}
+	t.arm = func(fd uintptr) bool {
+		if t.armed {
+			return true // it has gone off; the next setting clears that
+		}
+		t.armed = true
+		_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, fd, 0, uintptr(unsafe.Pointer(&t.after)), 0, 0, 0)
+		return errno != 0
+	}
+	return t
+}
+
+func (t *timer) sleep(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t.after.Value = unix.NsecToTimespec(int64(d))
+	t.armed = false
+	_ = t.conn.Read(t.arm) // where that fails there is no delay, and nothing else amiss
+}
+
+func (t *timer) close() { t.file.Close() }
