@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ func benchBroker(ctx context.Context, o *benchOptions, stderr io.Writer) (*bench
 	if err := b.open(ctx); err != nil {
 		return nil, err
 	}
-	r := &benchReport{Mode: "broker", What: messages.what, Target: b.to}
+	r := &benchReport{Mode: "broker", What: messages.what, Target: b.to, Cores: runtime.NumCPU()}
 	if err := b.measure(ctx, r); err != nil {
 		return nil, err
 	}

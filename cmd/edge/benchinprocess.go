@@ -40,6 +40,8 @@ func benchInProcess(ctx context.Context, o *benchOptions, stderr io.Writer) (*be
 		return nil, errs
 	}
 	defer b.close()
+	processors := startProcessors() // as edge run does
+	defer processors.end()
 	notes, err := b.address(messages)
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func benchInProcess(ctx context.Context, o *benchOptions, stderr io.Writer) (*be
 	limitMemory(b.config.Limits.Memory + 2*messages.bytes)
 
 	r := &benchReport{Mode: "in_process", Target: fmt.Sprintf("%d rules of %s", b.program.Rules(), o.rules),
-		What: messages.what, Notes: notes, own: messages.bytes}
+		What: messages.what, Notes: notes, Cores: processors.all, own: messages.bytes}
 	cost := b.cost(ctx, o.plan())
 	b.start(ctx)
 	plan := o.plan()

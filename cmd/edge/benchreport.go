@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +71,7 @@ func (r *benchReport) failed() bool {
 
 func (r *benchReport) setSent(s loadtest.Sent, plan loadtest.Plan, interrupted bool) {
 	r.Messages, r.Late, r.MostLate, r.Rate = s.Messages, s.Late, inMillis(s.MostLate), plan.Rate
-	r.Interrupted, r.Cores = interrupted, runtime.GOMAXPROCS(0)
+	r.Interrupted = interrupted
 	if !interrupted {
 		r.NotSent = s.Planned - s.Messages
 	}
