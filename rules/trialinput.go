@@ -31,6 +31,7 @@ type incoming struct {
 	source, topic string // source may be "": the rule's
 	payload       []byte
 	meta          *metaSpec
+	line          int // of the file it is from
 }
 
 // arrivals gives the messages of an input: one, or those of its file.
@@ -49,6 +50,27 @@ func (i *inputSpec) arrivals() ([]incoming, error) {
 
 // maxTestFile bounds a file of messages: a test is not a load test.
 const maxTestFile = 64 << 20
+
+// A Line is a message of a file that has one in each line.
+type Line struct {
+	Number        int
+	Source, Topic string // "" where the line does not say
+	Payload       []byte
+}
+
+// ReadLines reads such a file as the input of a test does.
+func ReadLines(name string) ([]Line, error) {
+	const none = "\x00" // no topic is that
+	list, err := incoming{topic: none}.lines(name)
+	lines := make([]Line, len(list))
+	for i, one := range list {
+		lines[i] = Line{one.line, one.source, one.topic, one.payload}
+		if one.topic == none {
+			lines[i].Topic = ""
+		}
+	}
+	return lines, err
+}
 
 // lines reads a file with one message a line: its payload, or an object with topic and payload.
 func (a incoming) lines(name string) ([]incoming, error) {
@@ -72,6 +94,7 @@ func (a incoming) lines(name string) ([]incoming, error) {
 			continue
 		}
 		one := a
+		one.line = number
 		if wrapped, err := one.unwrap(line); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, number, err)
 		} else if !wrapped {

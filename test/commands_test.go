@@ -56,6 +56,9 @@ func TestExitCodes(t *testing.T) {
 		{"test " + good + " -run x", "", 1, "no test has a name"},
 		{"test /no/such/path", "", 1, "/no/such/path"},
 		{"test", "", 2, "edge test --help"},
+		{"bench -c ../examples/edge.yaml -n 100", "", 0, "a second (as fast as they were taken)"},
+		{"bench -c /no/such.yaml", "", 1, "such.yaml"},
+		{"bench --out a", "", 2, "--broker"},
 		{"version", "", 0, "edge"},
 	} {
 		cmd := exec.Command(binary, strings.Fields(test.args)...)

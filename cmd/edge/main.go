@@ -49,11 +49,11 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return errors.New("say what to do: edge run, lint, test, eval or version")
+			return errors.New("say what to do: edge run, lint, test, eval, bench or version")
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(stderr), lintCommand(stdout, stderr), testCommand(stdout, stderr), evalCommand(stdin, stdout), versionCommand(stdout))
+	root.AddCommand(runCommand(stderr), lintCommand(stdout, stderr), testCommand(stdout, stderr), evalCommand(stdin, stdout), benchCommand(stdout, stderr), versionCommand(stdout))
 	root.SetArgs(dashed(withLongRun(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)

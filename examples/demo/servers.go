@@ -17,6 +17,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"edge/internal/hospital"
 )
 
 // A broker is an MQTT broker in this process, which also prints what edge publishes there.
@@ -54,7 +56,7 @@ func startBroker(show *screen) (*broker, error) {
 
 // publish sends messages of the hospital until ctx ends.
 func (b *broker) publish(ctx context.Context, every time.Duration) {
-	h := newHospital()
+	h := hospital.New(5, uint64(time.Now().UnixNano()))
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -62,7 +64,7 @@ func (b *broker) publish(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			topic, payload := h.next(now)
+			topic, payload := h.Next(now)
 			b.show.line("in", topic, payload)
 			if err := b.Server.Publish(topic, payload, false, 1); err != nil {
 				b.show.line("in", "not published: "+err.Error(), nil)

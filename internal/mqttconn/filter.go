@@ -56,6 +56,12 @@ func CheckFilter(filter string) error {
 	return nil
 }
 
+// Matches says whether a filter asks for a topic.
+func Matches(filter, topic string) bool {
+	_, base := splitShare(filter)
+	return covers(base, topic)
+}
+
 // splitShare parts $share/GROUP/FILTER. group is "" for a filter that is not shared.
 func splitShare(filter string) (group, base string) {
 	rest, shared := strings.CutPrefix(filter, "$share/")
