@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket is read and written past the runtime's accounting of system calls (RawSyscall), as its calls never
+// A socket is read and written past the runtime's accounting of system calls (calls_linux.go), as its calls never
 // block. That accounting wakes the runtime's monitor thread, which in a process that sleeps most of the time costs
 // as much as the rest of a message.
 type socket struct {
@@ -21,7 +21,7 @@ type socket struct {
 	b     []byte
 	wait  bool
 	n     int
-	errno unix.Errno
+	err   error
 	reads int
 	look  func(fd uintptr) bool
 }
@@ -32,15 +32,13 @@ const knownRead = 64
 func (s *socket) init(tcp *net.TCPConn) (err error) {
 	s.conn, err = tcp.SyscallConn()
 	s.look = func(fd uintptr) bool {
-		call := unix.RawSyscall
+		read := rawRead
 		if s.reads++; s.reads%knownRead == 0 {
-			call = unix.Syscall
+			read = unix.Read
 		}
 		for {
-			n, _, errno := call(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&s.b[0])), uintptr(len(s.b)))
-			if errno != unix.EINTR {
-				s.n, s.errno = int(n), errno
-				return !s.wait || errno != unix.EAGAIN
+			if s.n, s.err = read(int(fd), s.b); s.err != unix.EINTR {
+				return !s.wait || s.err != unix.EAGAIN
 			}
 		}
 	}
@@ -55,10 +53,10 @@ func (s *socket) read(b []byte, wait bool) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case s.errno == unix.EAGAIN:
+	case s.err == unix.EAGAIN:
 		return 0, errNothing
-	case s.errno != 0:
-		return 0, os.NewSyscallError("read", s.errno)
+	case s.err != nil:
+		return 0, os.NewSyscallError("read", s.err)
 	case s.n == 0:
 		return 0, io.EOF
 	}
@@ -67,25 +65,25 @@ func (s *socket) read(b []byte, wait bool) (int, error) {
 
 // write writes all of b, and waits while the socket is full.
 func (s *socket) write(b []byte) (n int, err error) {
-	var errno unix.Errno
+	var failed error
 	err = s.conn.Write(func(fd uintptr) bool {
 		for n < len(b) {
-			var m uintptr
-			m, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[n])), uintptr(len(b)-n))
-			switch errno {
-			case 0:
-				n += int(m)
+			m, err := rawWrite(int(fd), b[n:])
+			switch err {
+			case nil:
+				n += m
 			case unix.EINTR:
 			case unix.EAGAIN:
 				return false
 			default:
+				failed = os.NewSyscallError("write", err)
 				return true
 			}
 		}
 		return true
 	})
-	if err == nil && errno != 0 {
-		err = os.NewSyscallError("write", errno)
+	if err == nil {
+		err = failed
 	}
 	return n, err
 }
