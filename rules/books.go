@@ -18,7 +18,10 @@ type book struct {
 	missing atomic.Int64 // comparisons of what was missing
 	leftOut atomic.Int64 // values that collect had no room for, of the windows that have closed
 
+	skipped atomic.Int64 // messages that the index knew to be filtered; less while they are under way
+
 	mu     sync.Mutex
+	shown  int64 // of skipped
 	errors map[Class]int64
 	logged map[Class]time.Time
 }
@@ -89,9 +92,12 @@ func (b *book) read(s *RuleStats) {
 	s.Suppressed, s.Late, s.Kept, s.Results = b.suppressed.Load(), b.late.Load(), b.kept.Load(), b.results.Load()
 	s.LeftOut = b.leftOut.Load()
 	s.In = b.in.Load()
-	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.shown = max(b.shown, b.skipped.Load()) // no counter goes back
+	s.Filtered += b.shown
+	s.In += b.shown
+	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	if len(b.errors) > 0 {
 		s.Errors = map[string]int64{}
 		for class, n := range maps.All(b.errors) {

@@ -43,8 +43,11 @@ type compiler struct {
 	set         *setCompiler
 	lets        []string
 	letReadsKey []bool
-	letReads    []bool // what the rule keeps
+	letReads    []bool     // what the rule keeps
+	letNodes    []ast.Node // of lets that are another name for a field; else nil
 	params      []string
+	places      []int  // by param, while a probe is compiled: the level of the topic; else nil
+	canon       []byte // room for the text of a probe
 	out         *shape // what out has, where names.out is set
 
 	names       names

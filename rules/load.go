@@ -59,6 +59,8 @@ type Env struct {
 	Tables map[string]TableRows
 	// Local is told of each message to local when it is made: for tests. It does not keep it.
 	Local func(out *engine.Message)
+
+	unindexed bool // all rules are asked one by one: for tests
 }
 
 const (
@@ -79,8 +81,10 @@ type setCompiler struct {
 	layers  *geo.Zones       // of all zones that are right
 	things  map[string]thing // frames, zones and tables: one name for all of them
 	tables  map[string]*table
-	lines   []string // of the file that is compiled
-	trial   *trial   // nil: the set is to run, not to be tested
+	lines   []string          // of the file that is compiled
+	trial   *trial            // nil: the set is to run, not to be tested
+	probes  map[string]*probe // by their canonical text
+	heard   map[string]int    // audiences, by source and filter
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
@@ -134,9 +138,9 @@ func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
 	} else {
 		p.run, p.lanes, p.inbox = newRunID(), new(atomic.Int64), &inbox{}
 	}
-	p.tell = env.Local
+	p.tell, p.unindexed = env.Local, env.unindexed
 	return &setCompiler{env: env, errs: errs, program: p, fields: map[string]int{}, named: map[string]strictyaml.Pos{},
-		things: map[string]thing{}, tables: map[string]*table{}}
+		things: map[string]thing{}, tables: map[string]*table{}, probes: map[string]*probe{}, heard: map[string]int{}}
 }
 
 type loaded struct {
@@ -209,6 +213,7 @@ func (s *setCompiler) finish() {
 	var tables []*table
 	if s.env.Previous != nil {
 		tables = s.env.Previous.tables
+		p.past = s.env.Previous.ledgers()
 		for _, r := range s.env.Previous.rules {
 			before[r.name] = r
 		}
@@ -230,6 +235,9 @@ func (s *setCompiler) finish() {
 			s.listen(r, i)
 		}
 	}
+	for _, a := range p.audiences {
+		a.index(p)
+	}
 	for i, t := range p.tables {
 		t.inherit(tableNamed(tables, t.name))
 		if t.stream != nil {
@@ -246,7 +254,10 @@ func (s *setCompiler) finish() {
 
 // listen notes which topics a rule hears. The index of a table is below zero, so that they come first.
 func (s *setCompiler) listen(r *rule, index int) {
-	for _, source := range r.sources {
+	for i, source := range r.sources {
+		if slices.Contains(r.sources[:i], source) {
+			continue
+		}
 		tree := s.program.sources[source]
 		if tree == nil {
 			tree = &trie{}
@@ -255,10 +266,35 @@ func (s *setCompiler) listen(r *rule, index int) {
 		if s.program.frontiers[source] == nil {
 			s.program.frontiers[source] = s.frontier(source)
 		}
-		for _, pattern := range r.patternsOf(source) {
-			tree.add(pattern.levels, index)
+		patterns := r.patternsOf(source)
+		heard, fresh := index, true
+		if index >= 0 && len(patterns) > 0 {
+			heard, fresh = s.audience(r, source, patterns)
+			a := s.program.audiences[heard]
+			a.rules = append(a.rules, uint32(index))
+			a.reads = a.reads || r.reads
+		}
+		for _, pattern := range patterns {
+			if fresh {
+				tree.add(pattern.levels, heard)
+			}
 		}
 	}
+}
+
+// audience gives the number of the audience of a rule, and whether it is new.
+func (s *setCompiler) audience(r *rule, source string, patterns []*pattern) (number int, fresh bool) {
+	name := source + "\x00"
+	if r.topic != "" {
+		name += patterns[0].filter
+	}
+	number, known := s.heard[name]
+	if !known {
+		number = len(s.program.audiences)
+		s.heard[name] = number
+		s.program.audiences = append(s.program.audiences, &audience{patterns: patterns})
+	}
+	return number, !known
 }
 
 // frontier gives that of the set before, which goes on, or a new one.

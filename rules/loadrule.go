@@ -45,6 +45,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 	r.when = b.expression(spec.When, "when", lenient, in)
 	r.keyFirst = b.usesKey || b.usesKept
+	if r.when != nil && r.split == nil && !r.keyFirst && b.trial == nil { // coverage asks each rule itself
+		r.clauses = b.clauses()
+	}
 	b.keeps.hurry(b.fencesRead, beforeWhen)
 	if r.key = b.expression(spec.Key, "key", strict, names{payload: true, item: item, lets: len(b.lets)}); r.key != nil && r.key.source == "topic" {
 		r.key = nil
@@ -139,6 +142,13 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		}
 		b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)})
+		var field ast.Node
+		if e != nil {
+			if root, _ := pathOf(b.tree.root); root != nil && root.Value == "payload" {
+				field = b.tree.root
+			}
+		}
+		b.letNodes = append(b.letNodes, field)
 		b.lets = append(b.lets, let.Key)
 		b.letReadsKey = append(b.letReadsKey, b.usesKey)
 		b.letReads = append(b.letReads, b.usesKept)

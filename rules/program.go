@@ -20,7 +20,7 @@ import (
 type Program struct {
 	rules    []*rule // by file name, then in the order of the file
 	tables   []*table
-	sources  map[string]*trie
+	sources  map[string]*trie // of the numbers of audiences; below zero: of tables
 	plan     *jsonscan.Plan
 	fields   int
 	payload  int // bytes that are allowed
@@ -49,7 +49,12 @@ type Program struct {
 	eventTime bool                 // a rule has it
 	wall      func() time.Time     // the wall clock; nil: the engine's is never off from it
 	began     sync.Once
+	ran       atomic.Bool
 	lost      []string
+
+	audiences []*audience
+	past      []*ledger // of the program before
+	unindexed bool      // all rules are asked one by one: for tests
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -82,6 +87,12 @@ func (p *Program) Store() *Store { return p.store }
 
 // Stats gives the books of all rules, in order.
 func (p *Program) Stats() []RuleStats {
+	for _, b := range p.past {
+		b.settle()
+	}
+	for _, a := range p.audiences {
+		a.ledger.settle()
+	}
 	stats := make([]RuleStats, len(p.rules))
 	for i, r := range p.rules {
 		s := &stats[i]
@@ -106,6 +117,10 @@ func (p *Program) Lane() engine.Lane {
 
 // begin is called when the set is to run, which not every set that was loaded does.
 func (p *Program) begin() {
+	p.ran.Store(true)
+	for _, b := range p.past {
+		b.close()
+	}
 	for _, f := range p.frontiers {
 		f.run(p.eventTime)
 	}
@@ -136,6 +151,9 @@ type lane struct {
 	cached  int
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled
+	hits    []uint64             // the rules that a message is for, see gather
+	merged  []uint64             // room for merge
+	gaps    []missed             // what the index finds missing in a message
 	made    []draft
 	failed  []routeFailure // of the routes beside what they made
 	slab    []engine.Message
@@ -154,7 +172,9 @@ type lane struct {
 // An entry is what all messages of one topic have in common.
 type entry struct {
 	tables  []written
-	matches []matched
+	matches []matched // the rules, where they are few and there is no index
+	heard   []hearing // else: who they are of
+	levels  []string  // of the topic
 	mark    *passMark // of the source; nil: no rule hears it
 	reads   bool      // a rule or table of them reads the payload
 }
@@ -188,27 +208,59 @@ func (l *lane) find(source, topic string) *entry {
 	e := &entry{mark: l.markOf(source)}
 	topic = strings.Clone(topic)
 	if tree := l.program.sources[source]; tree != nil {
-		levels := splitTopic(topic)
-		found := tree.find(levels, nil)
+		e.levels = splitTopic(topic)
+		found := tree.find(e.levels, nil)
 		slices.Sort(found)
 		for _, i := range slices.Compact(found) {
 			if i < 0 { // see setCompiler.listen
-				e.write(l.program.tables[len(l.program.tables)+i], source, levels)
+				e.write(l.program.tables[len(l.program.tables)+i], source, e.levels)
 				continue
 			}
-			r := l.program.rules[i]
-			for _, pattern := range r.patternsOf(source) {
-				if params, ok := pattern.match(levels); ok {
-					e.matches = append(e.matches, matched{r, params})
-					e.reads = e.reads || r.reads
-					break
-				}
+			a := l.program.audiences[i]
+			if params, ok := a.match(e.levels); ok {
+				e.heard = append(e.heard, hearing{a, params})
+				e.reads = e.reads || a.reads
 			}
 		}
+		l.flatten(e)
 	}
 	known[topic] = e
 	l.cached++
 	return e
+}
+
+// flatten lists the rules of a topic that has only few.
+func (l *lane) flatten(e *entry) {
+	rules := 0
+	for _, h := range e.heard {
+		if rules += len(h.rules); h.root != nil || rules > fewMatches {
+			return
+		}
+	}
+	l.gather(e, true)
+	for _, hit := range l.hits {
+		e.matches = append(e.matches, l.matched(e, hit))
+	}
+	e.heard, e.levels = nil, nil
+}
+
+const fewMatches = 32
+
+func (l *lane) matched(e *entry, hit uint64) matched {
+	return matched{l.program.rules[hit>>32], e.heard[hit&whichMask].params}
+}
+
+// all lists the rules of a topic.
+func (l *lane) all(e *entry) []matched {
+	if e.heard == nil {
+		return e.matches
+	}
+	l.gather(e, true)
+	list := make([]matched, len(l.hits))
+	for i, hit := range l.hits {
+		list[i] = l.matched(e, hit)
+	}
+	return list
 }
 
 // write adds a table, if its pattern matches.
@@ -265,7 +317,7 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 		}
 		defer l.passed(e.mark, m.Order) // also when a rule panics: else event time would stand still
 	}
-	if len(e.matches)+len(e.tables) == 0 {
+	if len(e.matches)+len(e.heard)+len(e.tables) == 0 {
 		return
 	}
 	if len(m.Payload) > l.program.payload {
@@ -290,6 +342,14 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 			r.process(l, m, e.matches[i].params)
 		}
 	}
+	if e.heard != nil {
+		l.gather(e, bad != nil || len(m.Payload)+len(m.Topic) > indexed)
+		for _, hit := range l.hits {
+			if one := l.matched(e, hit); bad == nil || !one.rule.reads {
+				one.rule.process(l, m, one.params)
+			}
+		}
+	}
 }
 
 // refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.
@@ -301,7 +361,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		}
 	}
 	var told []string
-	for _, match := range e.matches {
+	for _, match := range l.all(e) {
 		r := match.rule
 		if readers && !r.reads {
 			continue

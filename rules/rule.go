@@ -23,6 +23,7 @@ type rule struct {
 	split     *expression
 	lets      []*expression
 	when      *expression
+	clauses   []clause // of when, for the index
 	key       *expression
 	window    *window     // nil: its results are of one message each
 	aggregate *aggregates // what of many messages a window brings

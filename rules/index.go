@@ -1,0 +1,281 @@
+package rules
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// The index finds, of many rules on one topic, those whose condition may be met, without asking the others. It hashes
+// clauses such as E == literal: E is evaluated once a message for all rules that have it, and its value leads to the
+// rules that want it. What remains of them is split again by the next clause. See docs/decisions/0006-rule-index.md.
+//
+// It changes nothing but the cost. A rule is passed over only where a clause is known to be false, and nothing to the
+// left of that clause fails or counts; what the rule would have counted is put into its book (see ledger).
+
+// A branch is what is left to ask when all clauses that lead here are true.
+type branch struct {
+	rules    []uint32 // that are asked themselves, in order
+	clusters []*cluster
+}
+
+// A cluster is the rules of a branch that compare one expression with literals.
+type cluster struct {
+	probe  *probe
+	in     bool
+	loose  bool    // some rule has a clause left of this one that has not been looked at
+	guards []guard // what must hold for such clauses to have no effect
+	rules  []uint32
+	gap    gap
+
+	texts   map[string]*branch
+	numbers map[uint64]*branch // by the bits of an int64
+	others  map[word]*branch   // fractions, booleans, null
+}
+
+// A guard is a clause that is passed over.
+type guard struct {
+	probe *probe
+	need  need
+}
+
+// Limits of the index.
+const (
+	fewRules  = 8  // that are asked one by one, index or not
+	fewShared = 4  // rules that must share an expression for it to be evaluated apart
+	maxCopies = 64 // branches that one rule may be in, through lists of literals
+)
+
+// A candidate is a rule while the index is built.
+type candidate struct {
+	rule    uint32
+	clauses []clause
+	known   uint32 // clauses that are true in this branch, as a set of bits
+	copies  int
+}
+
+// A way is a clause by which a rule can be found.
+type way struct {
+	shared
+	clause int
+	guards []guard
+}
+
+// ways gives the clauses by which a rule can be found in a branch.
+func (c *candidate) ways() (list []way) {
+	loose := false
+	var guards []guard
+	for i := range c.clauses {
+		one := &c.clauses[i]
+		if c.known&(1<<i) != 0 {
+			continue
+		}
+		if n := len(one.want); n > 0 && n*c.copies <= maxCopies {
+			list = append(list, way{sharedBy(one, loose, guards), i, slices.Clip(guards)})
+		}
+		loose = true
+		if g := (guard{one.probe, one.need}); one.need != needNothing && !slices.Contains(guards, g) {
+			guards = append(guards, g)
+		}
+	}
+	return list
+}
+
+// A shared tells which rules can be in one cluster.
+type shared struct {
+	probe  *probe
+	in     bool
+	loose  bool
+	guards string
+}
+
+func sharedBy(c *clause, loose bool, guards []guard) shared {
+	s := shared{probe: c.probe, in: c.in, loose: loose}
+	if len(guards) > 0 {
+		var text []byte
+		for _, g := range guards {
+			text = append(binary.LittleEndian.AppendUint32(text, uint32(g.probe.number)), byte(g.need))
+		}
+		s.guards = string(text)
+	}
+	return s
+}
+
+// A found is a value of a cluster, by which rules are found.
+type found struct {
+	shared
+	word word
+}
+
+// A joining is a candidate on its way into a cluster.
+type joining struct {
+	candidate
+	want []word
+}
+
+// newBranch builds the index of some rules, which are in order. Each goes by the clause that fewest others share.
+func newBranch(rules []candidate) *branch {
+	b := &branch{}
+	if len(rules) < fewRules {
+		for i := range rules {
+			b.rules = append(b.rules, rules[i].rule)
+		}
+		return b
+	}
+	ways := make([][]way, len(rules))
+	sizes, hits := map[shared]int{}, map[found]int{}
+	for i := range rules {
+		ways[i] = rules[i].ways()
+		for _, w := range ways[i] {
+			sizes[w.shared]++
+			for _, one := range rules[i].clauses[w.clause].want {
+				hits[found{w.shared, one}]++
+			}
+		}
+	}
+	clusters, members := map[shared]*cluster{}, map[shared][]joining{}
+	for i, c := range rules {
+		var best *way
+		least := 0
+		for j := range ways[i] {
+			w := &ways[i][j]
+			if sizes[w.shared] < fewShared {
+				continue
+			}
+			met := 0
+			for _, one := range c.clauses[w.clause].want {
+				met += hits[found{w.shared, one}]
+			}
+			if best == nil || met < least || met == least && sizes[w.shared] > sizes[best.shared] {
+				best, least = w, met
+			}
+		}
+		if best == nil {
+			b.rules = append(b.rules, c.rule)
+			continue
+		}
+		if clusters[best.shared] == nil {
+			g := &cluster{probe: best.shared.probe, in: best.shared.in, loose: best.shared.loose, guards: best.guards}
+			clusters[best.shared] = g
+			b.clusters = append(b.clusters, g)
+		}
+		want := c.clauses[best.clause].want
+		c.known |= 1 << best.clause
+		c.copies *= len(want)
+		members[best.shared] = append(members[best.shared], joining{c, want})
+	}
+	for key, list := range members {
+		clusters[key].fill(list)
+	}
+	return b
+}
+
+// fill puts rules under the values that they want.
+func (g *cluster) fill(members []joining) {
+	under := map[word][]candidate{}
+	for _, m := range members {
+		g.rules = append(g.rules, m.rule)
+		for _, one := range m.want {
+			under[one] = append(under[one], m.candidate)
+		}
+	}
+	for one, rules := range under {
+		b := newBranch(rules)
+		switch one.kind {
+		case String:
+			if g.texts == nil {
+				g.texts = map[string]*branch{}
+			}
+			g.texts[one.text] = b
+		case Int:
+			if g.numbers == nil {
+				g.numbers = map[uint64]*branch{}
+			}
+			g.numbers[one.bits] = b
+		default:
+			if g.others == nil {
+				g.others = map[word]*branch{}
+			}
+			g.others[one] = b
+		}
+	}
+}
+
+// find gives the branch of a value, nil if no rule wants it.
+func (g *cluster) find(v Value) *branch {
+	w, ok := wordOf(v)
+	switch {
+	case !ok:
+		return nil
+	case w.kind == String:
+		return g.texts[w.text]
+	case w.kind == Int:
+		return g.numbers[w.bits]
+	}
+	return g.others[w]
+}
+
+// Bounds of what a probe may cost. Far below those of an expression, so that none of the clauses that are passed over
+// could have met its limit: a condition has 1,000 parts at most.
+const (
+	probeSteps = 256
+	probeBytes = 16 << 10
+	indexed    = 64 << 10 // bytes of payload and topic: beyond, all rules are asked
+)
+
+// look evaluates a probe, and says how much was missing. What is not sound the rules have to see themselves.
+func (l *lane) look(p *probe) (v Value, missing int64, sound bool) {
+	c := &l.scope
+	c.budget, c.missing = budget{}, 0
+	c.args, c.loops = c.args[:0], c.loops[:0]
+	v, err := p.eval(c)
+	missing, c.missing = c.missing, 0
+	return v, missing, err == nil && c.budget.steps <= probeSteps && c.budget.bytes <= probeBytes
+}
+
+// holds says whether a clause that is passed over has no effect.
+func (l *lane) holds(g guard) bool {
+	v, missing, sound := l.look(g.probe)
+	switch {
+	case !sound || missing > 0:
+		return false
+	case g.need == needValue:
+		return !v.isNull()
+	case g.need == needNumber:
+		return v.isNumber()
+	case g.need == needText:
+		return v.isString()
+	}
+	return true
+}
+
+// walk adds those rules of a branch to the hits that have to be asked.
+func (l *lane) walk(b *branch, mark uint64) {
+	for _, r := range b.rules {
+		l.hits = append(l.hits, uint64(r)<<32|mark)
+	}
+	for _, g := range b.clusters {
+		l.search(g, mark|fromIndex)
+	}
+}
+
+// search adds those rules of a cluster to the hits that have to be asked: all, where only they can say what is wrong.
+func (l *lane) search(g *cluster, mark uint64) {
+	v, missing, sound := l.look(g.probe)
+	if g.in && v.isNull() {
+		missing++
+	}
+	below := g.find(v)
+	for i := 0; sound && i < len(g.guards); i++ {
+		sound = l.holds(g.guards[i])
+	}
+	switch {
+	case !sound || missing > 0 && (g.loose || below != nil):
+		for _, r := range g.rules {
+			l.hits = append(l.hits, uint64(r)<<32|mark)
+		}
+	case missing > 0:
+		l.gaps = append(l.gaps, missed{&g.gap, missing})
+	case below != nil:
+		l.walk(below, mark)
+	}
+}

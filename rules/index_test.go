@@ -1,0 +1,299 @@
+package rules
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edge/engine"
+)
+
+// An author writes random rules and messages, of which many have to do with each other.
+type author struct{ *rand.Rand }
+
+func (a *author) pick(list ...string) string { return list[a.IntN(len(list))] }
+
+// clause is one operand of and. Some cannot fail, others do with most messages.
+func (a *author) clause(params bool) string {
+	field := a.pick("payload.a", "payload.b", "payload.c.d", "payload.n", "payload.s", "kind")
+	literal := func() string {
+		return a.pick("0", "1", "2", "1.0", "-1", "2.5", `"x"`, `"y"`, `"1"`, `""`, "true", "false", "nil", "9007199254740993", "9007199254740992.0", "-0.0", "5000000000")
+	}
+	switch a.IntN(28) - 6 {
+	default:
+		return field + " == " + literal()
+	case 5:
+		return literal() + " == " + field
+	case 6, 7:
+		return fmt.Sprintf("payload.n %% %d == %d", 2+a.IntN(3), a.IntN(4))
+	case 8:
+		return fmt.Sprintf("%s in [%s, %s, %s]", field, literal(), literal(), literal())
+	case 9:
+		return fmt.Sprintf("%s %s %s", field, a.pick("<", "<=", ">", ">="), a.pick("0", "1", "1.5", `"m"`))
+	case 10:
+		return fmt.Sprintf("%s %s %s", a.pick("1", `"m"`), a.pick("<", ">"), field)
+	case 11:
+		return fmt.Sprintf("%s %s %q", field, a.pick("contains", "startsWith", "endsWith", "matches"), a.pick("x", "y", "1"))
+	case 12:
+		return field + " != " + literal()
+	case 13:
+		return fmt.Sprintf("not (%s == %s)", field, literal())
+	case 14:
+		return fmt.Sprintf("(%s == %s or %s)", field, literal(), a.clause(params))
+	case 15:
+		return field
+	case 16:
+		return fmt.Sprintf("upper(payload.s) == %q", a.pick("X", "Y"))
+	case 17:
+		return fmt.Sprintf("(payload.n ?? 1) + 1 == %d", a.IntN(4))
+	case 18:
+		return "payload.a == payload.b"
+	case 19:
+		return fmt.Sprintf("computed == %d", a.IntN(3))
+	case 20:
+		return fmt.Sprintf("payload.list[%d] == %s", a.IntN(2), literal())
+	case 21:
+		if !params {
+			return fmt.Sprintf("topic == %q", a.pick("t/s0/d0", "t/s1/d1"))
+		}
+		return fmt.Sprintf("params.%s %s", a.pick("site", "id"), a.pick(`== "s1"`, `== "d1"`, `in ["d0", "s0"]`, `!= "d2"`))
+	}
+}
+
+func (a *author) rule(n int) string {
+	topics := []string{"t/{site}/{id}", "t/{site}/{id}", "t/{site}/{id}", "t/{site}/{id}", "t/#", "t/#", "t/#", "t/{id}/{site}", "t/+/+", "t/s0/d0", "t/#", "", "$x/{site}/{id}"}
+	topic := topics[a.IntN(len(topics))]
+	var clauses []string
+	for range 1 + a.IntN(4) {
+		clauses = append(clauses, a.clause(strings.Contains(topic, "{")))
+	}
+	when := strings.Join(clauses, a.pick(" and ", " && "))
+	if a.IntN(9) == 0 {
+		when = clauses[0] + " and (" + when + ")"
+	}
+	text := fmt.Sprintf("  r%d:\n    source: %s\n    when: %s\n", n, a.pick("in", "in", "[in, other]", "[in, local]"), strings.ReplaceAll(`'`+strings.ReplaceAll(when, "'", "''")+`'`, "\n", " "))
+	if strings.Contains(text, "local") && topic == "" {
+		topic = "t/#"
+	}
+	if topic != "" {
+		text += "    topic: " + topic + "\n"
+	}
+	text += "    let: {kind: payload.a, computed: payload.n * 2}\n"
+	switch a.IntN(12) {
+	case 0:
+		text += "    split: payload.list\n"
+	case 1:
+		text += "    dedupe: {by: payload.n, within: 1s}\n"
+	case 2:
+		text += "    key: payload.s\n    on_change: {of: [payload.a]}\n"
+	case 3:
+		text += "    absent: {for: 3s}\n"
+	case 4:
+		text += "    window: {type: tumbling, size: 2s}\n    aggregate: {n: count(), m: max(payload.n)}\n"
+	case 5:
+		text += "    mode: shadow\n"
+	case 6:
+		text += "    map: {n: payload.n + 1}\n"
+	case 7:
+		text += "    enabled: false\n"
+	}
+	text += fmt.Sprintf("    route: [{to: mq, topic: 'o/r%d'}]\n", n)
+	if a.IntN(2) == 0 {
+		text += "    on_error: {to: " + a.pick("dead", "dead2") + "}\n"
+	}
+	return text
+}
+
+func (a *author) message() (topic, payload string) {
+	value := func() string {
+		return a.pick("0", "1", "2", "1.0", "1e0", "-1", "2.5", `"x"`, `"y"`, `"1"`, `""`, `"\u0078"`, "true", "false", "null", "9007199254740993", "9007199254740992", "-0", "5000000000", `[1]`, `{"d":1}`, `"xylophone"`, "18446744073709551616")
+	}
+	var fields []string
+	for _, name := range []string{"a", "b", "s", "n"} {
+		switch {
+		case a.IntN(5) == 0:
+		case name == "n" && a.IntN(4) > 0:
+			fields = append(fields, fmt.Sprintf(`"n":%d`, a.IntN(7)))
+		default:
+			fields = append(fields, fmt.Sprintf("%q:%s", name, value()))
+		}
+	}
+	fields = append(fields, fmt.Sprintf(`"c":{"d":%s},"list":[%s,%s]`, value(), value(), value()))
+	payload = "{" + strings.Join(fields, ",") + "}"
+	switch a.IntN(25) {
+	case 0:
+		payload = payload[1:]
+	case 1:
+		payload = value()
+	case 2:
+		payload = `{"pad":"` + strings.Repeat("x", indexed) + `",` + payload[1:]
+	}
+	return a.pick("t/s0/d0", "t/s1/d1", "t/s0/d1", "t/d1/s1", "t", "$x/s1/d1", "t/s0/d0/more"), payload
+}
+
+// reportOf is all that can be seen of a program that gets some messages, with a reload halfway.
+func reportOf(t *testing.T, before, after string, seed uint64, unindexed bool) (report []string, p *Program) {
+	env := testEnv
+	env.unindexed = unindexed
+	env.Sources = map[string]SourceInfo{"in": {Topics: []string{"t/#", "t/+/d1"}}, "other": {Topics: []string{"t/s1/+"}}}
+	var log strings.Builder
+	env.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+		if attr.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return attr
+	}}))
+	reload := func(text string) {
+		p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, env)
+		if err := errs.Err(); err != nil {
+			t.Fatal(err)
+		}
+		env.Previous = p
+	}
+	reload(before)
+	a := &author{rand.New(rand.NewPCG(seed, 2))}
+	now := time.UnixMilli(1_700_000_000_000)
+	emit := func(sink string, out *engine.Message) {
+		report = append(report, record{sink, out}.String())
+		out.Done()
+	}
+	lane := env.Previous.Lane()
+	for i := range 300 {
+		if i == 150 {
+			reload(after)
+			lane = env.Previous.Lane()
+		}
+		env.Previous.Tick(now, emit)
+		topic, payload := a.message()
+		m := &engine.Message{Topic: topic, Key: topic, Payload: []byte(payload), Received: now, Meta: &engine.Meta{Source: a.pick("in", "in", "other", "local")}}
+		m.Receive(nil)
+		lane.Process(now, m, emit)
+		m.Done()
+		now = now.Add(time.Duration(a.IntN(700)) * time.Millisecond)
+		if i%50 == 49 {
+			report = append(report, statsText(t, env.Previous)...)
+		}
+	}
+	return append(report, log.String()), env.Previous
+}
+
+func statsText(t *testing.T, p *Program) (list []string) {
+	t.Helper()
+	for _, s := range p.Stats() {
+		if s.InFlight != 0 {
+			t.Errorf("rule %s: %d in flight", s.Name, s.InFlight)
+		}
+		list = append(list, fmt.Sprintf("%+v", s))
+	}
+	return list
+}
+
+// TestIndexChangesNothing: random rules get random messages, with the index and without, and all that comes of it is
+// the same: outputs and dead letters, in their order, each counter of each rule, the log.
+func TestIndexChangesNothing(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 10
+	}
+	var found int
+	for seed := range uint64(seeds) {
+		a := &author{rand.New(rand.NewPCG(seed, 1))}
+		var texts []string
+		for i := range 20 + a.IntN(200) {
+			texts = append(texts, a.rule(i))
+		}
+		before := "rules:\n" + strings.Join(texts, "")
+		for range 5 {
+			i := a.IntN(len(texts))
+			texts[i] = a.rule(i)
+		}
+		after := "rules:\n" + strings.Join(texts[:len(texts)-3], "")
+		want, _ := reportOf(t, before, after, seed, true)
+		got, p := reportOf(t, before, after, seed, false)
+		if !slices.Equal(got, want) {
+			for i := range min(len(got), len(want)) {
+				if got[i] != want[i] {
+					t.Errorf("seed %d, %d of %d: with the index\n\t%s\nwithout\n\t%s", seed, i, len(want), got[i], want[i])
+					break
+				}
+			}
+			t.Fatalf("seed %d: %d lines, want %d\n%s", seed, len(got), len(want), before)
+		}
+		for _, one := range p.audiences {
+			if one.root != nil {
+				found += len(one.rules) - len(one.root.rules)
+			}
+		}
+	}
+	if found < 30*seeds {
+		t.Errorf("only %d rules were found by the index", found)
+	}
+}
+
+// TestIndexOfManyLanes: books are right while lanes and readers are at work, and no counter goes back.
+func TestIndexOfManyLanes(t *testing.T) {
+	const rules, lanes, messages = 40, 3, 4000
+	text := "rules:\n"
+	for i := range rules {
+		text += fmt.Sprintf("  r%d: {source: in, topic: t, when: payload.n %% %d == %d, route: [{to: dead}]}\n", i, rules, i)
+	}
+	p := load(t, text)
+	var work, watch sync.WaitGroup
+	done := make(chan struct{})
+	watch.Go(func() {
+		before := p.Stats()
+		for {
+			now := p.Stats()
+			for i := range now {
+				if now[i].In < before[i].In || now[i].Filtered < before[i].Filtered || now[i].InFlight < 0 {
+					t.Errorf("from %+v\nto %+v", before[i], now[i])
+					return
+				}
+			}
+			before = now
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	run := func(p *Program, from int) {
+		l := p.Lane()
+		work.Go(func() {
+			for n := range messages {
+				m := &engine.Message{Topic: "t", Payload: fmt.Appendf(nil, `{"n":%d}`, from+n), Meta: &engine.Meta{Source: "in"}}
+				m.Receive(nil)
+				l.Process(time.UnixMilli(1), m, func(_ string, out *engine.Message) { out.Done() })
+				m.Done()
+			}
+		})
+	}
+	for i := range lanes {
+		run(p, i)
+	}
+	env := testEnv
+	env.Previous = p
+	next, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, env)
+	if err := errs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	run(next, lanes) // while lanes are still at work in the program before
+	work.Wait()
+	close(done)
+	watch.Wait()
+	for _, s := range next.Stats() {
+		if s.In != (lanes+1)*messages || s.Delivered != s.In/rules || s.Filtered != s.In-s.Delivered || s.InFlight != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if old := p.Stats(); !reflect.DeepEqual(old, next.Stats()) {
+		t.Error("the program before tells another story")
+	}
+}
