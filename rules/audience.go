@@ -13,7 +13,7 @@ type audience struct {
 	rules    []uint32 // in order
 	reads    bool     // one of them reads the payload
 	root     *branch  // the index; nil: all are asked
-	ledger   ledger
+	ledger   *ledger  // of the index
 }
 
 // A hearing is an audience that a topic reaches.
@@ -39,13 +39,13 @@ func (a *audience) index(p *Program) {
 	}
 	candidates := make([]candidate, len(a.rules))
 	for i, r := range a.rules {
-		candidates[i] = candidate{rule: r, clauses: p.rules[r].clauses, copies: 1}
+		candidates[i] = candidate{rule: r, clauses: p.rules[r].clauses, whole: p.rules[r].decided, copies: 1}
 	}
 	root := newBranch(candidates)
 	if len(root.clusters) == 0 {
 		return
 	}
-	a.root = root
+	a.root, a.ledger = root, &ledger{}
 	for _, g := range root.clusters {
 		a.ledger.books = append(a.ledger.books, booksOf(p, g.rules)...)
 	}
@@ -86,7 +86,7 @@ type missed struct {
 func (b *ledger) enter(p *Program, from *branch) {
 	for _, g := range from.clusters {
 		g.gap.books = booksOf(p, g.rules)
-		b.gaps = append(b.gaps, &g.gap)
+		b.gaps = append(b.gaps, g.gap)
 		for _, below := range g.texts {
 			b.enter(p, below)
 		}
@@ -126,7 +126,8 @@ func (b *ledger) close() {
 
 const (
 	fromIndex = 1 << 31 // in a hit: the index has found the rule
-	whichMask = fromIndex - 1
+	sureHit   = 1 << 30 // and knows that its condition is met
+	whichMask = sureHit - 1
 )
 
 // gather makes a list of the rules that have to be asked about a message, in order: all of them, or those that the
@@ -213,7 +214,7 @@ func (p *Program) ledgers() []*ledger {
 	}
 	for _, a := range p.audiences {
 		if a.root != nil {
-			list = append(list, &a.ledger)
+			list = append(list, a.ledger)
 		}
 	}
 	return list

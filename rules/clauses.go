@@ -66,25 +66,29 @@ func wordOf(v Value) (word, bool) {
 }
 
 // clauses takes the condition that was compiled last apart. It stops where a clause may have an effect of which only
-// the rule itself knows.
-func (b *builder) clauses() []clause {
-	var list []clause
+// the rule itself knows. Whole says that clauses to be hashed are all there is.
+func (b *builder) clauses() (list []clause, whole bool) {
+	hashed := 0
 	var walk func(n ast.Node) bool
 	walk = func(n ast.Node) bool {
 		if and, ok := n.(*ast.BinaryNode); ok && (and.Operator == "and" || and.Operator == "&&") {
 			return walk(and.Left) && walk(and.Right)
 		}
 		c, ok := b.clause(n)
-		if ok {
-			list = append(list, c)
+		if !ok || len(list) == maxClauses {
+			return false
 		}
-		return ok && len(list) < maxClauses
+		list = append(list, c)
+		if len(c.want) > 0 {
+			hashed++
+		}
+		return true
 	}
-	walk(b.tree.root)
-	if !slices.ContainsFunc(list, func(c clause) bool { return len(c.want) > 0 }) {
-		return nil
+	whole = walk(b.tree.root)
+	if hashed == 0 {
+		return nil, false
 	}
-	return slices.Clip(list)
+	return slices.Clip(list), whole && hashed == len(list)
 }
 
 // clause reads one operand of and; false where it may have an effect that depends on the message in a way of which the

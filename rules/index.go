@@ -14,7 +14,7 @@ import (
 
 // A branch is what is left to ask when all clauses that lead here are true.
 type branch struct {
-	rules    []uint32 // that are asked themselves, in order
+	rules    []uint32 // that are asked themselves, in order; with sureRule where their whole condition is met
 	clusters []*cluster
 }
 
@@ -25,7 +25,7 @@ type cluster struct {
 	loose  bool    // some rule has a clause left of this one that has not been looked at
 	guards []guard // what must hold for such clauses to have no effect
 	rules  []uint32
-	gap    gap
+	gap    *gap
 
 	texts   map[string]*branch
 	numbers map[uint64]*branch // by the bits of an int64
@@ -38,6 +38,9 @@ type guard struct {
 	need  need
 }
 
+// sureRule in a number of a rule says that all of its condition is known to be true.
+const sureRule = 1 << 31
+
 // Limits of the index.
 const (
 	fewRules  = 8  // that are asked one by one, index or not
@@ -49,8 +52,17 @@ const (
 type candidate struct {
 	rule    uint32
 	clauses []clause
+	whole   bool   // the clauses are all of the condition
 	known   uint32 // clauses that are true in this branch, as a set of bits
 	copies  int
+}
+
+// number is the rule as a branch has it.
+func (c *candidate) number() uint32 {
+	if c.whole && c.known == 1<<len(c.clauses)-1 {
+		return c.rule | sureRule
+	}
+	return c.rule
 }
 
 // A way is a clause by which a rule can be found.
@@ -117,7 +129,7 @@ func newBranch(rules []candidate) *branch {
 	b := &branch{}
 	if len(rules) < fewRules {
 		for i := range rules {
-			b.rules = append(b.rules, rules[i].rule)
+			b.rules = append(b.rules, rules[i].number())
 		}
 		return b
 	}
@@ -150,11 +162,11 @@ func newBranch(rules []candidate) *branch {
 			}
 		}
 		if best == nil {
-			b.rules = append(b.rules, c.rule)
+			b.rules = append(b.rules, c.number())
 			continue
 		}
 		if clusters[best.shared] == nil {
-			g := &cluster{probe: best.shared.probe, in: best.shared.in, loose: best.shared.loose, guards: best.guards}
+			g := &cluster{probe: best.shared.probe, in: best.shared.in, loose: best.shared.loose, guards: best.guards, gap: &gap{}}
 			clusters[best.shared] = g
 			b.clusters = append(b.clusters, g)
 		}
@@ -251,7 +263,11 @@ func (l *lane) holds(g guard) bool {
 // walk adds those rules of a branch to the hits that have to be asked.
 func (l *lane) walk(b *branch, mark uint64) {
 	for _, r := range b.rules {
-		l.hits = append(l.hits, uint64(r)<<32|mark)
+		hit := uint64(r&^sureRule)<<32 | mark
+		if r&sureRule != 0 {
+			hit |= sureHit
+		}
+		l.hits = append(l.hits, hit)
 	}
 	for _, g := range b.clusters {
 		l.search(g, mark|fromIndex)
@@ -274,7 +290,7 @@ func (l *lane) search(g *cluster, mark uint64) {
 			l.hits = append(l.hits, uint64(r)<<32|mark)
 		}
 	case missing > 0:
-		l.gaps = append(l.gaps, missed{&g.gap, missing})
+		l.gaps = append(l.gaps, missed{g.gap, missing})
 	case below != nil:
 		l.walk(below, mark)
 	}

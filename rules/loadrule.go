@@ -46,7 +46,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	r.when = b.expression(spec.When, "when", lenient, in)
 	r.keyFirst = b.usesKey || b.usesKept
 	if r.when != nil && r.split == nil && !r.keyFirst && b.trial == nil { // coverage asks each rule itself
-		r.clauses = b.clauses()
+		r.clauses, r.decided = b.clauses()
 	}
 	b.keeps.hurry(b.fencesRead, beforeWhen)
 	if r.key = b.expression(spec.Key, "key", strict, names{payload: true, item: item, lets: len(b.lets)}); r.key != nil && r.key.source == "topic" {

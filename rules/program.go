@@ -91,7 +91,9 @@ func (p *Program) Stats() []RuleStats {
 		b.settle()
 	}
 	for _, a := range p.audiences {
-		a.ledger.settle()
+		if a.ledger != nil {
+			a.ledger.settle()
+		}
 	}
 	stats := make([]RuleStats, len(p.rules))
 	for i, r := range p.rules {
@@ -346,9 +348,11 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 		l.gather(e, bad != nil || len(m.Payload)+len(m.Topic) > indexed)
 		for _, hit := range l.hits {
 			if one := l.matched(e, hit); bad == nil || !one.rule.reads {
+				c.sure = hit&sureHit != 0
 				one.rule.process(l, m, one.params)
 			}
 		}
+		c.sure = false
 	}
 }
 

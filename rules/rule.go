@@ -24,6 +24,7 @@ type rule struct {
 	lets      []*expression
 	when      *expression
 	clauses   []clause // of when, for the index
+	decided   bool     // they are all of it
 	key       *expression
 	window    *window     // nil: its results are of one message each
 	aggregate *aggregates // what of many messages a window brings
@@ -173,7 +174,7 @@ func (r *rule) compute(l *lane) (verdict, error) {
 			return passes, err
 		}
 	}
-	if pass, err := c.condition(r.when); !pass || err != nil {
+	if pass, err := c.passes(r); !pass || err != nil {
 		return filtered, err
 	}
 	if r.key != nil {
@@ -191,6 +192,14 @@ func (r *rule) shapeResult(c *scope) error {
 	}
 	_, err := c.result()
 	return err
+}
+
+// passes evaluates the condition of the rule, unless the index has.
+func (c *scope) passes(r *rule) (bool, error) {
+	if c.sure {
+		return true, nil
+	}
+	return c.condition(r.when)
 }
 
 // condition evaluates a condition; there is none that is not met.
