@@ -243,7 +243,8 @@ func (b *builder) probe(n ast.Node) *probe {
 	if err != nil { // the condition as a whole has been compiled
 		return nil
 	}
-	p := &probe{eval: eval, number: len(b.probes)}
+	b.setCompiler.serial++
+	p := &probe{eval: eval, number: b.setCompiler.serial}
 	b.probes[string(text)] = p
 	return p
 }

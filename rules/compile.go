@@ -60,6 +60,7 @@ type compiler struct {
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
+	usesTables  bool
 	stateless   bool  // nothing is kept from one message to the next: for Eval
 	fencesRead  []int // by what is being compiled
 	letFences   [][]int
@@ -339,6 +340,7 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
 	}
 	if t := k.set.tables[name]; t != nil {
+		k.usesTables = true
 		if len(path) == 0 {
 			return t.object(), nil
 		}

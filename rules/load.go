@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"hash"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -85,13 +87,25 @@ type setCompiler struct {
 	trial   *trial            // nil: the set is to run, not to be tested
 	probes  map[string]*probe // by their canonical text
 	heard   map[string]int    // audiences, by source and filter
+
+	before  *heritage // of the program before; nil: all is compiled
+	serial  int       // of the last probe
+	touched []int     // fields that were asked for
+	reads   hash.Hash // what frames and zones have read; nil: nothing is left to a later load
+	noted   bool      // they have read all
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
 func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	s.build(s.decode(files))
+	s.inheritRules()
+	if !s.build(s.decode(files)) { // what is around the rules is not as it was
+		errs = nil
+		s = newSetCompiler(env, &errs)
+		s.reads = sha256.New()
+		s.build(s.decode(files))
+	}
 	if len(files) == 0 {
 		errs.Add(strictyaml.Pos{}, "there are no rule files")
 	}
@@ -102,23 +116,28 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	return s.program, nil
 }
 
-// build compiles what the files hold.
-func (s *setCompiler) build(specs []loaded) {
+// build compiles what the files hold. It gives up where rules were to be taken over and cannot be.
+func (s *setCompiler) build(specs []loaded) bool {
 	s.loadFrames(specs)
 	s.loadZones(specs)
+	s.noted = true
 	s.loadTables(specs)
+	if s.before != nil && s.around(specs) != s.before.around {
+		return false
+	}
 	s.compileTables(specs)
 	for i := range specs {
-		s.lines = strings.Split(string(specs[i].file.Data), "\n")
-		for _, entry := range specs[i].spec.Rules {
-			s.addRule(entry)
-		}
+		s.addRules(&specs[i])
 	}
 	for i := range specs {
 		s.checkTests(specs[i])
 	}
 	s.checkCircles()
 	s.finish()
+	if len(*s.errs) == 0 && s.reads != nil {
+		s.bequeath(specs)
+	}
+	return true
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
@@ -148,6 +167,9 @@ type loaded struct {
 	spec fileSpec
 
 	table bool // it is no rule file but a table or a map that one names
+
+	sum  [sha256.Size]byte
+	kept *keptFile // of the program before; nil: the file is another
 }
 
 // decode reads all files, in the order of their names.
@@ -159,13 +181,17 @@ func (s *setCompiler) decode(files []File) []loaded {
 	roots, errs := make([]*yaml.Node, len(files)), make([]strictyaml.Errors, len(files))
 	var tables []string
 	for i, file := range files {
+		specs[i].file, specs[i].sum = file, sha256.Sum256(file.Data)
+		if specs[i].kept = s.unchanged(&specs[i]); specs[i].kept != nil && specs[i].kept.bare {
+			continue
+		}
 		roots[i] = loader.Parse(file.Name, file.Data, &errs[i])
 		tables = append(tables, namedTables(file.Name, roots[i])...)
 		tables = append(tables, namedMaps(file.Name, roots[i])...)
 	}
 	for i, file := range files {
-		specs[i].file = file
 		if specs[i].table = slices.Contains(tables, filepath.Clean(file.Name)); specs[i].table {
+			specs[i].kept = nil
 			continue
 		}
 		*s.errs = append(*s.errs, errs[i]...)
@@ -178,16 +204,14 @@ func (s *setCompiler) decode(files []File) []loaded {
 
 // field gives the slot of a path of the payload.
 func (s *setCompiler) field(path []string) int {
-	name := strings.Join(path, "\x00")
-	if len(path) == 0 {
-		name = "\x00"
-	}
+	name := fieldName(path)
 	slot, ok := s.fields[name]
 	if !ok {
 		slot = len(s.paths)
 		s.fields[name] = slot
 		s.paths = append(s.paths, slices.Clone(path))
 	}
+	s.touched = append(s.touched, slot)
 	return slot
 }
 

@@ -35,6 +35,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	r := &rule{set: s.program, name: entry.Key, pos: entry.Pos, description: spec.Description, enabled: spec.Enabled == nil || *spec.Enabled}
 	b := &builder{setCompiler: s, rule: r, what: "rule"}
 	b.compiler.set = s
+	asked := len(s.touched)
 	b.from(spec)
 	b.options(spec)
 	item := spec.Split != nil
@@ -74,7 +75,21 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
+	r.portable = r.memory == nil && !b.usesTables
+	r.fields = slotsOf(s.touched[asked:])
+	s.touched = s.touched[:asked]
 	s.program.rules = append(s.program.rules, r)
+}
+
+// slotsOf gives each field once.
+func slotsOf(touched []int) []int32 {
+	var list []int32
+	for _, slot := range touched {
+		if !slices.Contains(list, int32(slot)) {
+			list = append(list, int32(slot))
+		}
+	}
+	return slices.Clip(list)
 }
 
 // add notes an error of the rule.

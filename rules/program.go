@@ -54,6 +54,7 @@ type Program struct {
 
 	audiences []*audience
 	past      []*ledger // of the program before
+	heritage  *heritage // for the program after; nil: it takes nothing over
 	unindexed bool      // all rules are asked one by one: for tests
 }
 

@@ -53,6 +53,9 @@ type rule struct {
 	circles  bool          // what it sends may come back to it
 	maxKeys  int
 
+	portable bool    // a later program can have it as it is
+	fields   []int32 // of the payload, that its expressions read
+
 	locals int  // that its expressions need
 	reads  bool // the payload is scanned for it
 	whole  int  // the field that is the whole payload, where the rule needs it
