@@ -82,7 +82,7 @@ func (a *author) rule(n int) string {
 	topic := topics[a.IntN(len(topics))]
 	var clauses []string
 	for range 1 + a.IntN(4) {
-		if a.IntN(3) == 0 {
+		if a.IntN(5) < 3-2*min(len(clauses), 1) {
 			clauses = append(clauses, a.pick(a.liked...))
 		} else {
 			clauses = append(clauses, a.clause(strings.Contains(topic, "{")))
