@@ -236,11 +236,17 @@ func (l *lane) find(source, topic string) *entry {
 func (l *lane) flatten(e *entry) {
 	rules := 0
 	for _, h := range e.heard {
-		if rules += len(h.rules); h.root != nil || rules > fewMatches {
+		if rules += len(h.rules); (h.root != nil || rules > fewMatches) && !l.program.unindexed {
 			return
 		}
 	}
-	l.gather(e, true)
+	l.hits = l.hits[:0]
+	for i, h := range e.heard {
+		for _, r := range h.rules {
+			l.hits = append(l.hits, uint64(r)<<32|uint64(i))
+		}
+	}
+	slices.Sort(l.hits)
 	for _, hit := range l.hits {
 		e.matches = append(e.matches, l.matched(e, hit))
 	}
