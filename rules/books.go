@@ -10,15 +10,15 @@ import (
 )
 
 // A book counts what became of the messages of one rule. Every message that comes in ends in exactly one of
-// the outcomes; what has not yet is in flight. A book outlives a reload: it belongs to the rule's name.
+// the outcomes; what has not yet is in flight. Those that the index knew to be filtered are in skipped, less while they
+// are under way, and neither in in nor in filtered. A book outlives a reload: it belongs to the rule's name.
 type book struct {
-	in, delivered, filtered, suppressed, late, kept, failed, dropped, shadow atomic.Int64
+	in, skipped, delivered, filtered, failed atomic.Int64
+	suppressed, late, kept, dropped, shadow  atomic.Int64
 
 	results atomic.Int64 // of windows and timers, which no message brings
 	missing atomic.Int64 // comparisons of what was missing
 	leftOut atomic.Int64 // values that collect had no room for, of the windows that have closed
-
-	skipped atomic.Int64 // messages that the index knew to be filtered; less while they are under way
 
 	mu     sync.Mutex
 	shown  int64 // of skipped

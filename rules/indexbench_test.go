@@ -17,6 +17,9 @@ import (
 // bySequence are n rules of which each message matches one: an expression that all of them share.
 func bySequence(n, i int) string { return fmt.Sprintf("payload.seq %% %d == %d", n, i) }
 
+// byThousandth are rules of which a thousandth matches each message.
+func byThousandth(n, i int) string { return fmt.Sprintf("payload.seq %% 1000 == %d", i%1000) }
+
 // byFields are rules on three fields: 20 types, 5 floors, 100 thresholds.
 func byFields(_, i int) string {
 	return fmt.Sprintf(`payload.dataType == "K%d" and payload.floorName == "F%d" and payload.battery > %d`, i%20, i/20%5, i/100%100)
@@ -83,6 +86,7 @@ func BenchmarkMany(b *testing.B) {
 	run("scan", "rules: {r: {source: in, topic: 'hospital/{site}/device/{id}/status', when: 'payload.seq == -1 and payload.dataType == payload.floorName and payload.battery < 0 and payload.id == \"\"', route: [{to: dead}]}}\n")
 	for _, n := range []int{10, 100, 1000, 10_000} {
 		run(fmt.Sprintf("sequence-%d", n), manyRules(n, bySequence))
+		run(fmt.Sprintf("thousandth-%d", n), manyRules(n, byThousandth))
 		run(fmt.Sprintf("fields-%d", n), manyRules(n, byFields))
 		run(fmt.Sprintf("ids-%d", n), manyRules(n, byID))
 		run(fmt.Sprintf("none-%d", n), manyRules(n, byBattery))

@@ -94,7 +94,7 @@ func (f *folder) edit() {
 func (f *folder) more() string {
 	n := f.IntN(1000)
 	return [...]string{
-		fmt.Sprintf("  m%d: {source: in, when: payload.f%d == 1 or payload.n == 1, map: {p: 'transform(payload.p, \"F\", \"b\")'}, route: [{to: dead2}], on_error: {to: dead}}\n", n, n),
+		fmt.Sprintf("  m%d: {source: in, when: payload.f%d == 1 or payload.n == 1, map: {p: 'transform(payload.p, \"%s\", \"b\")'}, route: [{to: dead2}], on_error: {to: dead}}\n", n, n, []string{"F", "P"}[n%2]),
 		fmt.Sprintf("  m%d: {source: in, when: payload.n > 0, map: {w: 'wards[payload.s].ward', s: 'payload.s in seen'}, route: [{to: dead2}]}\n", n),
 		fmt.Sprintf("  m%d: {source: in, let: {t1: payload.s}, map: {t: t1}, route: [{to: dead2}]}\n", n),
 		fmt.Sprintf("  m%d: {source: in, map: {v: '\"${V}\"', p: 'transform(payload.p, \"P\", \"b\")'}, route: [{to: dead2}], on_error: {to: dead}}\n", n),
