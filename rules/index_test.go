@@ -269,7 +269,7 @@ func TestIndexSeesWhatStandsBefore(t *testing.T) {
 				topic := []string{"t/s1/{id}", "t/{id}/d1"}[n%2]
 				when := fmt.Sprintf("%s and payload.a == %d", before, n/2)
 				if i == 1 {
-					when = fmt.Sprintf("%s and params.id in [\"d%d\", \"s%d\"]", before, n/2, n/2)
+					when = fmt.Sprintf("%s and params.id in [\"%s%d\", \"q\"]", before, []string{"d", "s"}[n%2], n/2)
 				}
 				fmt.Fprintf(&text, "  r%d: {source: in, topic: '%s', let: {name: payload.v}, when: '%s', route: [{to: mq, topic: x}], on_error: {to: dead}}\n", n, topic, when)
 			}
