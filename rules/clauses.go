@@ -186,6 +186,17 @@ func (b *builder) plain(n ast.Node) bool {
 	return root != nil && (root.Value == "payload" || root.Value == "topic" && len(path) == 0 || root.Value == "params" && len(path) == 1)
 }
 
+// fieldNode gives what a let was compiled from if it is nothing but another name for a field.
+func (b *builder) fieldNode(e *expression) ast.Node {
+	if e == nil {
+		return nil
+	}
+	if root, _ := pathOf(b.tree.root); root == nil || root.Value != "payload" {
+		return nil
+	}
+	return b.tree.root
+}
+
 // meant gives the expression behind a let that is nothing but another name for a field.
 func (b *builder) meant(n ast.Node) ast.Node {
 	if name, ok := n.(*ast.IdentifierNode); ok {

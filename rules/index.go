@@ -295,3 +295,11 @@ func (l *lane) search(g *cluster, mark uint64) {
 		l.walk(below, mark)
 	}
 }
+
+// passes evaluates the condition of the rule, unless the index has.
+func (c *scope) passes(r *rule) (bool, error) {
+	if c.sure {
+		return true, nil
+	}
+	return c.condition(r.when)
+}

@@ -81,17 +81,6 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	s.program.rules = append(s.program.rules, r)
 }
 
-// slotsOf gives each field once.
-func slotsOf(touched []int) []int32 {
-	var list []int32
-	for _, slot := range touched {
-		if !slices.Contains(list, int32(slot)) {
-			list = append(list, int32(slot))
-		}
-	}
-	return slices.Clip(list)
-}
-
 // add notes an error of the rule.
 func (b *builder) add(pos strictyaml.Pos, format string, args ...any) {
 	b.errs.Add(pos, "%s %q: %s", b.what, b.rule.name, fmt.Sprintf(format, args...))
@@ -157,13 +146,7 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		}
 		b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)})
-		var field ast.Node
-		if e != nil {
-			if root, _ := pathOf(b.tree.root); root != nil && root.Value == "payload" {
-				field = b.tree.root
-			}
-		}
-		b.letNodes = append(b.letNodes, field)
+		b.letNodes = append(b.letNodes, b.fieldNode(e))
 		b.lets = append(b.lets, let.Key)
 		b.letReadsKey = append(b.letReadsKey, b.usesKey)
 		b.letReads = append(b.letReads, b.usesKept)

@@ -167,3 +167,14 @@ func (s *setCompiler) bequeath(specs []loaded) {
 	}
 	s.program.heritage = h
 }
+
+// slotsOf gives each field once.
+func slotsOf(touched []int) []int32 {
+	var list []int32
+	for _, slot := range touched {
+		if !slices.Contains(list, int32(slot)) {
+			list = append(list, int32(slot))
+		}
+	}
+	return slices.Clip(list)
+}

@@ -196,14 +196,6 @@ func (r *rule) shapeResult(c *scope) error {
 	return err
 }
 
-// passes evaluates the condition of the rule, unless the index has.
-func (c *scope) passes(r *rule) (bool, error) {
-	if c.sure {
-		return true, nil
-	}
-	return c.condition(r.when)
-}
-
 // condition evaluates a condition; there is none that is not met.
 func (c *scope) condition(e *expression) (bool, error) {
 	if e == nil {
