@@ -56,12 +56,13 @@ func BenchmarkMany(b *testing.B) {
 			random.IntN(20), random.IntN(1000), random.IntN(5), random.IntN(100), random.IntN(100_000))
 		messages[i] = &engine.Message{Topic: "hospital/H1/device/r-0042/status", Payload: []byte(payload), Meta: &engine.Meta{Source: "in", QoS: 1}}
 	}
+	env := testEnv
 	run := func(name, text string) {
 		b.Run(name, func(b *testing.B) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			p := load(b, text)
+			p := loadWith(b, env, text)
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			l := p.Lane()
@@ -90,5 +91,10 @@ func BenchmarkMany(b *testing.B) {
 		run(fmt.Sprintf("fields-%d", n), manyRules(n, byFields))
 		run(fmt.Sprintf("ids-%d", n), manyRules(n, byID))
 		run(fmt.Sprintf("none-%d", n), manyRules(n, byBattery))
+	}
+	env.unindexed = true // the baseline: all are asked one by one
+	for _, n := range []int{10, 100, 1000, 10_000} {
+		run(fmt.Sprintf("sequence-one-by-one-%d", n), manyRules(n, bySequence))
+		run(fmt.Sprintf("fields-one-by-one-%d", n), manyRules(n, byFields))
 	}
 }

@@ -207,7 +207,7 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 	}
 	e := l.find(source, m.Topic)
 	c := &l.scope
-	c.now, c.message = now, m
+	c.now, c.message, c.sure = now, m, false
 	l.frontier = nil
 	if e.mark != nil && m.Order != 0 {
 		if e.mark.frontier.active.Load() {
