@@ -14,8 +14,9 @@ import (
 // the message.
 type clause struct {
 	probe *probe // of E; nil: the clause has no effect, whatever the message
-	want  []word // what makes it true; none: it is not hashed
-	in    bool   // E in [literals], which counts a missing E
+	want  []word // the literals; none: the index cannot decide the clause
+	in    bool   // E in [literals]
+	order string // <, <=, > or >=, E standing left; "": the clause is true where E equals a literal
 	need  need   // of E's value, for the clause to have no effect when it is not looked at
 }
 
@@ -66,9 +67,10 @@ func wordOf(v Value) (word, bool) {
 }
 
 // clauses takes the condition that was compiled last apart. It stops where a clause may have an effect of which only
-// the rule itself knows. Whole says that clauses to be hashed are all there is.
+// the rule itself knows. Whole says that clauses that the index can
+// decide are all there is.
 func (b *builder) clauses() (list []clause, whole bool) {
-	hashed := 0
+	decided := 0
 	var walk func(n ast.Node) bool
 	walk = func(n ast.Node) bool {
 		if and, ok := n.(*ast.BinaryNode); ok && (and.Operator == "and" || and.Operator == "&&") {
@@ -80,15 +82,15 @@ func (b *builder) clauses() (list []clause, whole bool) {
 		}
 		list = append(list, c)
 		if len(c.want) > 0 {
-			hashed++
+			decided++
 		}
 		return true
 	}
 	whole = walk(b.tree.root)
-	if hashed == 0 {
+	if decided == 0 {
 		return nil, false
 	}
-	return slices.Clip(list), whole && hashed == len(list)
+	return slices.Clip(list), whole && decided == len(list)
 }
 
 // clause reads one operand of and; false where it may have an effect that depends on the message in a way of which the
@@ -98,9 +100,12 @@ func (b *builder) clause(n ast.Node) (clause, bool) {
 	if !ok {
 		return clause{}, b.quiet(n)
 	}
-	left, right := op.Left, op.Right
+	left, right, order := op.Left, op.Right, op.Operator
 	if _, ok := b.literal(left); ok && op.Operator != "in" {
 		left, right = right, left
+		if turned := turnedRound[order]; turned != "" {
+			order = turned
+		}
 	}
 	c := clause{need: needSound}
 	switch op.Operator {
@@ -129,7 +134,9 @@ func (b *builder) clause(n ast.Node) (clause, bool) {
 		case ok && v.isString():
 			c.need = needText
 		case ok && v.isNumber() && op.Operator[0] < 'a':
-			c.need = needNumber
+			c.need, c.order = needNumber, order
+			w, _ := wordOf(v)
+			c.want = []word{w}
 		default:
 			return clause{}, false
 		}
@@ -141,6 +148,8 @@ func (b *builder) clause(n ast.Node) (clause, bool) {
 	}
 	return c, true
 }
+
+var turnedRound = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 // words gives the literals of a list, each once.
 func (b *builder) words(nodes []ast.Node) (want []word, ok bool) {

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 	"slices"
+	"sort"
 )
 
 // The index finds, of many rules on one topic, those whose condition may be met, without asking the others. It hashes
@@ -27,6 +28,8 @@ type cluster struct {
 	rules  []uint32
 	gap    *gap
 
+	order   string  // <, <=, > or >=: the rules want a value on this side of a limit; else equal to a word
+	limits  []limit // in order
 	texts   map[string]*branch
 	numbers map[uint64]*branch // by the bits of an int64
 	others  map[word]*branch   // fractions, booleans, null
@@ -36,6 +39,12 @@ type cluster struct {
 type guard struct {
 	probe *probe
 	need  need
+}
+
+// A limit is where the value of a probe begins, or ends, to be what a rule wants.
+type limit struct {
+	value Value
+	rule  uint32 // with sureRule where its whole condition is met then
 }
 
 // sureRule in a number of a rule says that all of its condition is known to be true.
@@ -72,8 +81,8 @@ type way struct {
 	guards []guard
 }
 
-// ways gives the clauses by which a rule can be found in a branch.
-func (c *candidate) ways() (list []way) {
+// ways gives the clauses by which a rule can be found in a branch: those with an order, or the others.
+func (c *candidate) ways(ordered bool) (list []way) {
 	loose := false
 	var guards []guard
 	for i := range c.clauses {
@@ -81,7 +90,7 @@ func (c *candidate) ways() (list []way) {
 		if c.known&(1<<i) != 0 {
 			continue
 		}
-		if n := len(one.want); n > 0 && n*c.copies <= maxCopies {
+		if n := len(one.want); n > 0 && n*c.copies <= maxCopies && (one.order != "") == ordered {
 			list = append(list, way{sharedBy(one, loose, guards), i, slices.Clip(guards)})
 		}
 		loose = true
@@ -96,12 +105,13 @@ func (c *candidate) ways() (list []way) {
 type shared struct {
 	probe  *probe
 	in     bool
+	order  string
 	loose  bool
 	guards string
 }
 
 func sharedBy(c *clause, loose bool, guards []guard) shared {
-	s := shared{probe: c.probe, in: c.in, loose: loose}
+	s := shared{probe: c.probe, in: c.in, order: c.order, loose: loose}
 	if len(guards) > 0 {
 		var text []byte
 		for _, g := range guards {
@@ -124,19 +134,26 @@ type joining struct {
 	want []word
 }
 
-// newBranch builds the index of some rules, which are in order. Each goes by the clause that fewest others share.
+// newBranch builds the index of some rules, which are in order.
 func newBranch(rules []candidate) *branch {
 	b := &branch{}
-	if len(rules) < fewRules {
-		for i := range rules {
-			b.rules = append(b.rules, rules[i].number())
-		}
-		return b
+	if len(rules) >= fewRules {
+		rules = b.cluster(rules, false)
+		rules = b.cluster(rules, true)
 	}
+	for i := range rules {
+		b.rules = append(b.rules, rules[i].number())
+	}
+	return b
+}
+
+// cluster puts rules that share an expression into a cluster, each by the clause that fewest others share, and gives
+// those that are left.
+func (b *branch) cluster(rules []candidate, ordered bool) (left []candidate) {
 	ways := make([][]way, len(rules))
 	sizes, hits := map[shared]int{}, map[found]int{}
 	for i := range rules {
-		ways[i] = rules[i].ways()
+		ways[i] = rules[i].ways(ordered)
 		for _, w := range ways[i] {
 			sizes[w.shared]++
 			for _, one := range rules[i].clauses[w.clause].want {
@@ -162,11 +179,11 @@ func newBranch(rules []candidate) *branch {
 			}
 		}
 		if best == nil {
-			b.rules = append(b.rules, c.number())
+			left = append(left, c)
 			continue
 		}
 		if clusters[best.shared] == nil {
-			g := &cluster{probe: best.shared.probe, in: best.shared.in, loose: best.shared.loose, guards: best.guards, gap: &gap{}}
+			g := &cluster{probe: best.shared.probe, in: best.shared.in, order: best.shared.order, loose: best.shared.loose, guards: best.guards, gap: &gap{}}
 			clusters[best.shared] = g
 			b.clusters = append(b.clusters, g)
 		}
@@ -176,9 +193,35 @@ func newBranch(rules []candidate) *branch {
 		members[best.shared] = append(members[best.shared], joining{c, want})
 	}
 	for key, list := range members {
-		clusters[key].fill(list)
+		if ordered {
+			clusters[key].rank(list)
+		} else {
+			clusters[key].fill(list)
+		}
 	}
-	return b
+	return left
+}
+
+// rank puts rules in the order of their limits.
+func (g *cluster) rank(members []joining) {
+	for _, m := range members {
+		g.rules = append(g.rules, m.rule)
+		g.limits = append(g.limits, limit{Value{kind: m.want[0].kind, bits: m.want[0].bits}, m.number()})
+	}
+	slices.SortStableFunc(g.limits, func(a, b limit) int { return compareNumbers(a.value, b.value) })
+}
+
+// within gives the limits on whose right side a number is.
+func (g *cluster) within(v Value) []limit {
+	beyond := g.order == "<" || g.order == ">=" // the limits that equal v stand before the cut
+	at := sort.Search(len(g.limits), func(i int) bool {
+		order := compareNumbers(g.limits[i].value, v)
+		return order > 0 || order == 0 && !beyond
+	})
+	if g.order[0] == '<' {
+		return g.limits[at:]
+	}
+	return g.limits[:at]
 }
 
 // fill puts rules under the values that they want.
@@ -263,36 +306,45 @@ func (l *lane) holds(g guard) bool {
 // walk adds those rules of a branch to the hits that have to be asked.
 func (l *lane) walk(b *branch, mark uint64) {
 	for _, r := range b.rules {
-		hit := uint64(r&^sureRule)<<32 | mark
-		if r&sureRule != 0 {
-			hit |= sureHit
-		}
-		l.hits = append(l.hits, hit)
+		l.hit(r, mark)
 	}
 	for _, g := range b.clusters {
 		l.search(g, mark|fromIndex)
 	}
 }
 
+func (l *lane) hit(r uint32, mark uint64) {
+	hit := uint64(r&^sureRule)<<32 | mark
+	if r&sureRule != 0 {
+		hit |= sureHit
+	}
+	l.hits = append(l.hits, hit)
+}
+
 // search adds those rules of a cluster to the hits that have to be asked: all, where only they can say what is wrong.
 func (l *lane) search(g *cluster, mark uint64) {
 	v, missing, sound := l.look(g.probe)
-	if g.in && v.isNull() {
+	if (g.in || g.order != "") && v.isNull() {
 		missing++
 	}
 	below := g.find(v)
+	sound = sound && (g.order == "" || v.isNumber() || v.isNull())
 	for i := 0; sound && i < len(g.guards); i++ {
 		sound = l.holds(g.guards[i])
 	}
 	switch {
 	case !sound || missing > 0 && (g.loose || below != nil):
 		for _, r := range g.rules {
-			l.hits = append(l.hits, uint64(r)<<32|mark)
+			l.hit(r, mark)
 		}
 	case missing > 0:
 		l.gaps = append(l.gaps, missed{g.gap, missing})
 	case below != nil:
 		l.walk(below, mark)
+	case g.order != "":
+		for _, one := range g.within(v) {
+			l.hit(one.rule, mark)
+		}
 	}
 }
 

@@ -276,27 +276,48 @@ func TestIndexSeesWhatStandsBefore(t *testing.T) {
 			texts[i] = text.String()
 		}
 		for _, text := range texts {
-			var told [2][]string
-			for i := range told {
-				env := testEnv
-				env.unindexed = i == 1
-				p := loadWith(t, env, text)
-				for _, value := range values {
-					payload := `{"a":1`
-					if value != "" {
-						payload += `,"v":` + value
-					}
-					for _, r := range handle(t, p, "t/s1/d1", payload+"}") {
-						told[i] = append(told[i], fmt.Sprint(r, r.ID != ""))
-					}
-				}
-				told[i] = append(told[i], statsText(t, p)...)
+			sameWithout(t, before, text, values)
+		}
+	}
+}
+
+// TestIndexOfLimits: rules that compare one expression with many numbers, from both sides.
+func TestIndexOfLimits(t *testing.T) {
+	limits := []string{"-2", "0", "-0.0", "1", "1.5", "2", "2.0", "3", "9007199254740992", "9007199254740993", "9007199254740992.0", "1e300"}
+	values := append([]string{"", "null", "true", `"2"`, "[]", "-3", "-0", "1.50", "1e400", "-1e300", "9007199254740994"}, limits...)
+	for _, form := range []string{"payload.v < %s", "payload.v <= %s", "payload.v > %s", "payload.v >= %s", "%s < payload.v", "%s <= payload.v", "%s > payload.v",
+		"%s >= payload.v", "payload.a == 1 and payload.v > %s", "payload.v > %s and payload.a > 0", "payload.v * 2 >= %s", "payload.v > 0 and payload.v < %s"} {
+		var text strings.Builder
+		text.WriteString("rules:\n")
+		for n, limit := range limits {
+			fmt.Fprintf(&text, "  r%d: {source: in, topic: 't/{a}/{id}', when: '%s', route: [{to: mq, topic: 'r/%d'}], on_error: {to: dead}}\n", n, fmt.Sprintf(form, limit), n)
+		}
+		sameWithout(t, form, text.String(), values)
+	}
+}
+
+// sameWithout runs rules on values of payload.v, with the index and without.
+func sameWithout(t *testing.T, name, text string, values []string) {
+	t.Helper()
+	var told [2][]string
+	for i := range told {
+		env := testEnv
+		env.unindexed = i == 1
+		p := loadWith(t, env, text)
+		for _, value := range values {
+			payload := `{"a":1`
+			if value != "" {
+				payload += `,"v":` + value
 			}
-			for i := range told[0] {
-				if i >= len(told[1]) || letterTime.ReplaceAllString(told[0][i], "") != letterTime.ReplaceAllString(told[1][i], "") {
-					t.Fatalf("%s: with the index\n\t%s\nwithout\n\t%s", before, told[0][i], told[1][min(i, len(told[1])-1)])
-				}
+			for _, r := range handle(t, p, "t/s1/d1", payload+"}") {
+				told[i] = append(told[i], letterTime.ReplaceAllString(r.String(), ""))
 			}
+		}
+		told[i] = append(told[i], statsText(t, p)...)
+	}
+	for i := range told[0] {
+		if i >= len(told[1]) || told[0][i] != told[1][i] {
+			t.Fatalf("%s: with the index\n\t%s\nwithout\n\t%s", name, told[0][i], told[1][min(i, len(told[1])-1)])
 		}
 	}
 }
