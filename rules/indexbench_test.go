@@ -29,7 +29,7 @@ func byFields(_, i int) string {
 func byID(_, i int) string { return fmt.Sprintf(`payload.id == "r-%04d" and payload.battery < 101`, i) }
 
 // byBattery are rules that no index helps.
-func byBattery(n, i int) string { return fmt.Sprintf("payload.battery * %d > %d", n, 200*n+i) }
+func byBattery(_, i int) string { return fmt.Sprintf("payload.battery > payload.theta * %d + 200", i) }
 
 func manyRules(n int, when func(n, i int) string) string {
 	var text strings.Builder

@@ -157,6 +157,8 @@ type lane struct {
 	hits    []uint64             // the rules that a message is for, see gather
 	merged  []uint64             // room for merge
 	gaps    []missed             // what the index finds missing in a message
+	asked   []*rule              // of hits, those that the index has found
+	fetched int                  // nothing; see fetch
 	made    []draft
 	failed  []routeFailure // of the routes beside what they made
 	slab    []engine.Message
