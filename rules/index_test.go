@@ -322,6 +322,19 @@ func sameWithout(t *testing.T, name, text string, values []string) {
 	}
 }
 
+// TestBooksOfALoadedSet: the books are right from the load on, before the set runs.
+func TestBooksOfALoadedSet(t *testing.T) {
+	text := manyRules(20, func(n, i int) string { return fmt.Sprintf("payload.n == %d", i) })
+	p := load(t, text)
+	handle(t, p, topic, `{"n":3}`)
+	env := testEnv
+	env.Previous = p
+	next := loadWith(t, env, text)
+	if want, got := "in 1 delivered 0 filtered 1 ", balance(t, next, "r7"); !strings.HasPrefix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 var letterTime = regexp.MustCompile(`"time":"[^"]*"`)
 
 // TestIndexOfManyLanes: books are right while lanes and readers are at work, and no counter goes back.
@@ -387,4 +400,14 @@ func TestIndexOfManyLanes(t *testing.T) {
 	if old := p.Stats(); !reflect.DeepEqual(old, last.Stats()) {
 		t.Error("the program before tells another story")
 	}
+}
+
+// manyRules are n rules on one topic.
+func manyRules(n int, when func(n, i int) string) string {
+	var text strings.Builder
+	text.WriteString("rules:\n")
+	for i := range n {
+		fmt.Fprintf(&text, "  r%d:\n    source: in\n    topic: hospital/{site}/device/{id}/status\n    when: '%s'\n    route: [{to: dead}]\n", i, when(n, i))
+	}
+	return text.String()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -30,15 +29,6 @@ func byID(_, i int) string { return fmt.Sprintf(`payload.id == "r-%04d" and payl
 
 // byBattery are rules that no index helps.
 func byBattery(_, i int) string { return fmt.Sprintf("payload.battery > payload.theta * %d + 200", i) }
-
-func manyRules(n int, when func(n, i int) string) string {
-	var text strings.Builder
-	text.WriteString("rules:\n")
-	for i := range n {
-		fmt.Fprintf(&text, "  r%d:\n    source: in\n    topic: hospital/{site}/device/{id}/status\n    when: '%s'\n    route: [{to: dead}]\n", i, when(n, i))
-	}
-	return text.String()
-}
 
 // processorTime is what the process has used.
 func processorTime() time.Duration {
