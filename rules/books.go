@@ -10,15 +10,18 @@ import (
 )
 
 // A book counts what became of the messages of one rule. Every message that comes in ends in exactly one of
-// the outcomes; what has not yet is in flight. A book outlives a reload: it belongs to the rule's name.
+// the outcomes; what has not yet is in flight. Those that the index knew to be filtered are in skipped, less while they
+// are under way, and neither in in nor in filtered. A book outlives a reload: it belongs to the rule's name.
 type book struct {
-	in, delivered, filtered, suppressed, late, kept, failed, dropped, shadow atomic.Int64
+	in, skipped, delivered, filtered, failed atomic.Int64
+	suppressed, late, kept, dropped, shadow  atomic.Int64
 
 	results atomic.Int64 // of windows and timers, which no message brings
 	missing atomic.Int64 // comparisons of what was missing
 	leftOut atomic.Int64 // values that collect had no room for, of the windows that have closed
 
 	mu     sync.Mutex
+	shown  int64 // of skipped
 	errors map[Class]int64
 	logged map[Class]time.Time
 }
@@ -89,9 +92,12 @@ func (b *book) read(s *RuleStats) {
 	s.Suppressed, s.Late, s.Kept, s.Results = b.suppressed.Load(), b.late.Load(), b.kept.Load(), b.results.Load()
 	s.LeftOut = b.leftOut.Load()
 	s.In = b.in.Load()
-	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.shown = max(b.shown, b.skipped.Load()) // no counter goes back
+	s.Filtered += b.shown
+	s.In += b.shown
+	s.InFlight = s.In - s.Delivered - s.Filtered - s.Suppressed - s.Late - s.Kept - s.Error - s.Dropped - s.Shadow
 	if len(b.errors) > 0 {
 		s.Errors = map[string]int64{}
 		for class, n := range maps.All(b.errors) {

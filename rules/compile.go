@@ -43,8 +43,11 @@ type compiler struct {
 	set         *setCompiler
 	lets        []string
 	letReadsKey []bool
-	letReads    []bool // what the rule keeps
+	letReads    []bool     // what the rule keeps
+	letNodes    []ast.Node // of lets that are another name for a field; else nil
 	params      []string
+	places      []int  // by param, while a probe is compiled: the level of the topic; else nil
+	canon       []byte // room for the text of a probe
 	out         *shape // what out has, where names.out is set
 
 	names       names
@@ -57,6 +60,7 @@ type compiler struct {
 	usesPayload bool
 	usesKey     bool
 	usesKept    bool
+	usesTables  bool
 	stateless   bool  // nothing is kept from one message to the next: for Eval
 	fencesRead  []int // by what is being compiled
 	letFences   [][]int
@@ -336,6 +340,7 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
 	}
 	if t := k.set.tables[name]; t != nil {
+		k.usesTables = true
 		if len(path) == 0 {
 			return t.object(), nil
 		}

@@ -42,6 +42,19 @@ type tree struct {
 	integers map[int]int64 // by place: literals that a 32-bit int may not hold
 }
 
+// The parser reads its settings and never writes to them, so that all expressions share them.
+var grammar, grammarOfWindows = newGrammar(), newGrammar("count")
+
+// newGrammar makes settings under which some built-ins are read as functions.
+func newGrammar(functions ...string) *conf.Config {
+	config := conf.CreateNew()
+	config.MaxNodes = maxNodes
+	for _, name := range functions {
+		config.Functions[name] = &builtin.Function{Name: name}
+	}
+	return config
+}
+
 // parse reads an expression and holds it to the limits.
 func parse(source string) (*tree, *sourceError) {
 	if len(source) > maxSource {
@@ -64,10 +77,9 @@ func parse(source string) (*tree, *sourceError) {
 	if bad != nil {
 		return nil, bad
 	}
-	config := conf.CreateNew()
-	config.MaxNodes = maxNodes
+	config := grammar
 	if countsMessages(tokens) {
-		config.Functions["count"] = &builtin.Function{Name: "count"}
+		config = grammarOfWindows
 	}
 	parsed, err := parser.ParseWithConfig(stripped, config)
 	if err != nil {

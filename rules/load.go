@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"hash"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -59,6 +61,8 @@ type Env struct {
 	Tables map[string]TableRows
 	// Local is told of each message to local when it is made: for tests. It does not keep it.
 	Local func(out *engine.Message)
+
+	unindexed bool // all rules are asked one by one: for tests
 }
 
 const (
@@ -79,15 +83,29 @@ type setCompiler struct {
 	layers  *geo.Zones       // of all zones that are right
 	things  map[string]thing // frames, zones and tables: one name for all of them
 	tables  map[string]*table
-	lines   []string // of the file that is compiled
-	trial   *trial   // nil: the set is to run, not to be tested
+	lines   []string          // of the file that is compiled
+	trial   *trial            // nil: the set is to run, not to be tested
+	probes  map[string]*probe // by their canonical text
+	heard   map[string]int    // audiences, by source and filter
+
+	before  *heritage // of the program before; nil: all is compiled
+	serial  int       // of the last probe
+	touched []int     // fields that were asked for
+	reads   hash.Hash // what frames and zones have read; nil: nothing is left to a later load
+	noted   bool      // they have read all
 }
 
 // Load compiles a set of rule files, all or nothing. The program is nil when there are errors.
 func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	var errs strictyaml.Errors
 	s := newSetCompiler(env, &errs)
-	s.build(s.decode(files))
+	s.inheritRules()
+	if !s.build(s.decode(files)) { // what is around the rules is not as it was
+		errs = nil
+		s = newSetCompiler(env, &errs)
+		s.reads = sha256.New()
+		s.build(s.decode(files))
+	}
 	if len(files) == 0 {
 		errs.Add(strictyaml.Pos{}, "there are no rule files")
 	}
@@ -98,23 +116,28 @@ func Load(files []File, env Env) (*Program, strictyaml.Errors) {
 	return s.program, nil
 }
 
-// build compiles what the files hold.
-func (s *setCompiler) build(specs []loaded) {
+// build compiles what the files hold. It gives up where rules were to be taken over and cannot be.
+func (s *setCompiler) build(specs []loaded) bool {
 	s.loadFrames(specs)
 	s.loadZones(specs)
+	s.noted = true
 	s.loadTables(specs)
+	if s.before != nil && s.around(specs) != s.before.around {
+		return false
+	}
 	s.compileTables(specs)
 	for i := range specs {
-		s.lines = strings.Split(string(specs[i].file.Data), "\n")
-		for _, entry := range specs[i].spec.Rules {
-			s.addRule(entry)
-		}
+		s.addRules(&specs[i])
 	}
 	for i := range specs {
 		s.checkTests(specs[i])
 	}
 	s.checkCircles()
 	s.finish()
+	if len(*s.errs) == 0 && s.reads != nil {
+		s.bequeath(specs)
+	}
+	return true
 }
 
 func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
@@ -134,9 +157,9 @@ func newSetCompiler(env Env, errs *strictyaml.Errors) *setCompiler {
 	} else {
 		p.run, p.lanes, p.inbox = newRunID(), new(atomic.Int64), &inbox{}
 	}
-	p.tell = env.Local
+	p.tell, p.unindexed = env.Local, env.unindexed
 	return &setCompiler{env: env, errs: errs, program: p, fields: map[string]int{}, named: map[string]strictyaml.Pos{},
-		things: map[string]thing{}, tables: map[string]*table{}}
+		things: map[string]thing{}, tables: map[string]*table{}, probes: map[string]*probe{}, heard: map[string]int{}}
 }
 
 type loaded struct {
@@ -144,6 +167,9 @@ type loaded struct {
 	spec fileSpec
 
 	table bool // it is no rule file but a table or a map that one names
+
+	sum  [sha256.Size]byte
+	kept *keptFile // of the program before; nil: the file is another
 }
 
 // decode reads all files, in the order of their names.
@@ -155,13 +181,17 @@ func (s *setCompiler) decode(files []File) []loaded {
 	roots, errs := make([]*yaml.Node, len(files)), make([]strictyaml.Errors, len(files))
 	var tables []string
 	for i, file := range files {
+		specs[i].file, specs[i].sum = file, sha256.Sum256(file.Data)
+		if specs[i].kept = s.unchanged(&specs[i]); specs[i].kept != nil && specs[i].kept.bare {
+			continue
+		}
 		roots[i] = loader.Parse(file.Name, file.Data, &errs[i])
 		tables = append(tables, namedTables(file.Name, roots[i])...)
 		tables = append(tables, namedMaps(file.Name, roots[i])...)
 	}
 	for i, file := range files {
-		specs[i].file = file
 		if specs[i].table = slices.Contains(tables, filepath.Clean(file.Name)); specs[i].table {
+			specs[i].kept = nil
 			continue
 		}
 		*s.errs = append(*s.errs, errs[i]...)
@@ -174,16 +204,14 @@ func (s *setCompiler) decode(files []File) []loaded {
 
 // field gives the slot of a path of the payload.
 func (s *setCompiler) field(path []string) int {
-	name := strings.Join(path, "\x00")
-	if len(path) == 0 {
-		name = "\x00"
-	}
+	name := fieldName(path)
 	slot, ok := s.fields[name]
 	if !ok {
 		slot = len(s.paths)
 		s.fields[name] = slot
 		s.paths = append(s.paths, slices.Clone(path))
 	}
+	s.touched = append(s.touched, slot)
 	return slot
 }
 
@@ -209,6 +237,7 @@ func (s *setCompiler) finish() {
 	var tables []*table
 	if s.env.Previous != nil {
 		tables = s.env.Previous.tables
+		p.past = s.env.Previous.ledgers()
 		for _, r := range s.env.Previous.rules {
 			before[r.name] = r
 		}
@@ -230,6 +259,9 @@ func (s *setCompiler) finish() {
 			s.listen(r, i)
 		}
 	}
+	for _, a := range p.audiences {
+		a.index(p)
+	}
 	for i, t := range p.tables {
 		t.inherit(tableNamed(tables, t.name))
 		if t.stream != nil {
@@ -246,7 +278,10 @@ func (s *setCompiler) finish() {
 
 // listen notes which topics a rule hears. The index of a table is below zero, so that they come first.
 func (s *setCompiler) listen(r *rule, index int) {
-	for _, source := range r.sources {
+	for i, source := range r.sources {
+		if slices.Contains(r.sources[:i], source) {
+			continue
+		}
 		tree := s.program.sources[source]
 		if tree == nil {
 			tree = &trie{}
@@ -255,10 +290,35 @@ func (s *setCompiler) listen(r *rule, index int) {
 		if s.program.frontiers[source] == nil {
 			s.program.frontiers[source] = s.frontier(source)
 		}
-		for _, pattern := range r.patternsOf(source) {
-			tree.add(pattern.levels, index)
+		patterns := r.patternsOf(source)
+		heard, fresh := index, true
+		if index >= 0 && len(patterns) > 0 {
+			heard, fresh = s.audience(r, source, patterns)
+			a := s.program.audiences[heard]
+			a.rules = append(a.rules, uint32(index))
+			a.reads = a.reads || r.reads
+		}
+		for _, pattern := range patterns {
+			if fresh {
+				tree.add(pattern.levels, heard)
+			}
 		}
 	}
+}
+
+// audience gives the number of the audience of a rule, and whether it is new.
+func (s *setCompiler) audience(r *rule, source string, patterns []*pattern) (number int, fresh bool) {
+	name := source + "\x00"
+	if r.topic != "" {
+		name += patterns[0].filter
+	}
+	number, known := s.heard[name]
+	if !known {
+		number = len(s.program.audiences)
+		s.heard[name] = number
+		s.program.audiences = append(s.program.audiences, &audience{patterns: patterns})
+	}
+	return number, !known
 }
 
 // frontier gives that of the set before, which goes on, or a new one.

@@ -35,6 +35,7 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	r := &rule{set: s.program, name: entry.Key, pos: entry.Pos, description: spec.Description, enabled: spec.Enabled == nil || *spec.Enabled}
 	b := &builder{setCompiler: s, rule: r, what: "rule"}
 	b.compiler.set = s
+	asked := len(s.touched)
 	b.from(spec)
 	b.options(spec)
 	item := spec.Split != nil
@@ -45,6 +46,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 	r.when = b.expression(spec.When, "when", lenient, in)
 	r.keyFirst = b.usesKey || b.usesKept
+	if r.when != nil && r.split == nil && !r.keyFirst && b.trial == nil { // coverage asks each rule itself
+		r.clauses, r.decided = b.clauses()
+	}
 	b.keeps.hurry(b.fencesRead, beforeWhen)
 	if r.key = b.expression(spec.Key, "key", strict, names{payload: true, item: item, lets: len(b.lets)}); r.key != nil && r.key.source == "topic" {
 		r.key = nil
@@ -71,6 +75,9 @@ func (s *setCompiler) addRule(entry strictyaml.Entry[ruleSpec]) {
 	b.rehearse(spec)
 	r.locals = b.most
 	r.reads = b.usesPayload
+	r.portable = r.memory == nil && !b.usesTables
+	r.fields = slotsOf(s.touched[asked:])
+	s.touched = s.touched[:asked]
 	s.program.rules = append(s.program.rules, r)
 }
 
@@ -139,6 +146,7 @@ func (b *builder) compileLets(lets strictyaml.Map[strictyaml.Text], item bool) {
 		}
 		b.usesKey, b.usesKept, b.fencesRead = false, false, nil
 		e := b.expression(&let.Value, "let."+let.Key, strict, names{payload: true, item: item, key: true, kept: true, lets: len(b.lets)})
+		b.letNodes = append(b.letNodes, b.fieldNode(e))
 		b.lets = append(b.lets, let.Key)
 		b.letReadsKey = append(b.letReadsKey, b.usesKey)
 		b.letReads = append(b.letReads, b.usesKept)

@@ -177,6 +177,9 @@ func (s *setCompiler) tableFile(name string, specs []loaded) ([]byte, error) {
 	if err == nil && len(data) > maxTableFile {
 		err = fmt.Errorf("has more than %d MiB", maxTableFile>>20)
 	}
+	if s.reads != nil && !s.noted {
+		fmt.Fprintf(s.reads, "%q %x %v ", name, sha256.Sum256(data), err)
+	}
 	return data, err
 }
 

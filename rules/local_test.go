@@ -301,6 +301,9 @@ func TestLocalPanic(t *testing.T) {
 			}
 		}()
 		p.rules[1].reads = true
+		for _, a := range p.audiences {
+			a.reads = true
+		}
 		p.logger = slog.New(slog.NewTextHandler(broken{}, nil))
 		l.Process(time.UnixMilli(1), m, func(string, *engine.Message) {})
 	}()

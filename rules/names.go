@@ -22,6 +22,9 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 		}
 		return nil, sourceErrorf(at, "unknown param %s; the topic has %s", path[0], strings.Join(k.params, ", "))
 	}
+	if k.places != nil {
+		i = k.places[i]
+	}
 	return members(func(c *scope) (Value, error) {
 		if i >= len(c.params) { // of a key that was never seen
 			return null, nil

@@ -20,7 +20,7 @@ import (
 type Program struct {
 	rules    []*rule // by file name, then in the order of the file
 	tables   []*table
-	sources  map[string]*trie
+	sources  map[string]*trie // of the numbers of audiences; below zero: of tables
 	plan     *jsonscan.Plan
 	fields   int
 	payload  int // bytes that are allowed
@@ -49,7 +49,13 @@ type Program struct {
 	eventTime bool                 // a rule has it
 	wall      func() time.Time     // the wall clock; nil: the engine's is never off from it
 	began     sync.Once
+	ran       atomic.Bool
 	lost      []string
+
+	audiences []*audience
+	past      []*ledger // of the program before
+	heritage  *heritage // for the program after; nil: it takes nothing over
+	unindexed bool      // all rules are asked one by one: for tests
 }
 
 // Rules says how many rules there are, disabled ones included.
@@ -82,6 +88,14 @@ func (p *Program) Store() *Store { return p.store }
 
 // Stats gives the books of all rules, in order.
 func (p *Program) Stats() []RuleStats {
+	for _, b := range p.past {
+		b.settle()
+	}
+	for _, a := range p.audiences {
+		if a.ledger != nil {
+			a.ledger.settle()
+		}
+	}
 	stats := make([]RuleStats, len(p.rules))
 	for i, r := range p.rules {
 		s := &stats[i]
@@ -106,6 +120,10 @@ func (p *Program) Lane() engine.Lane {
 
 // begin is called when the set is to run, which not every set that was loaded does.
 func (p *Program) begin() {
+	p.ran.Store(true)
+	for _, b := range p.past {
+		b.close()
+	}
 	for _, f := range p.frontiers {
 		f.run(p.eventTime)
 	}
@@ -136,6 +154,11 @@ type lane struct {
 	cached  int
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled
+	hits    []uint64             // the rules that a message is for, see gather
+	merged  []uint64             // room for merge
+	gaps    []missed             // what the index finds missing in a message
+	asked   []*rule              // of hits, those that the index has found
+	fetched int                  // nothing; see fetch
 	made    []draft
 	failed  []routeFailure // of the routes beside what they made
 	slab    []engine.Message
@@ -149,77 +172,6 @@ type lane struct {
 
 	later   engine.Emit // takes what is made under the lock of a memory
 	pending []draft     // of later
-}
-
-// An entry is what all messages of one topic have in common.
-type entry struct {
-	tables  []written
-	matches []matched
-	mark    *passMark // of the source; nil: no rule hears it
-	reads   bool      // a rule or table of them reads the payload
-}
-
-type written struct {
-	table  *table
-	params []string
-}
-
-type matched struct {
-	rule   *rule
-	params []string
-}
-
-const maxCached = 4096 // topics that a lane remembers
-
-// find gives the rules for a topic.
-func (l *lane) find(source, topic string) *entry {
-	known := l.topics[source]
-	if e := known[topic]; e != nil {
-		return e
-	}
-	if l.cached >= maxCached {
-		clear(l.topics)
-		l.cached, known = 0, nil
-	}
-	if known == nil {
-		known = map[string]*entry{}
-		l.topics[source] = known
-	}
-	e := &entry{mark: l.markOf(source)}
-	topic = strings.Clone(topic)
-	if tree := l.program.sources[source]; tree != nil {
-		levels := splitTopic(topic)
-		found := tree.find(levels, nil)
-		slices.Sort(found)
-		for _, i := range slices.Compact(found) {
-			if i < 0 { // see setCompiler.listen
-				e.write(l.program.tables[len(l.program.tables)+i], source, levels)
-				continue
-			}
-			r := l.program.rules[i]
-			for _, pattern := range r.patternsOf(source) {
-				if params, ok := pattern.match(levels); ok {
-					e.matches = append(e.matches, matched{r, params})
-					e.reads = e.reads || r.reads
-					break
-				}
-			}
-		}
-	}
-	known[topic] = e
-	l.cached++
-	return e
-}
-
-// write adds a table, if its pattern matches.
-func (e *entry) write(t *table, source string, levels []string) {
-	for _, pattern := range t.stream.patternsOf(source) {
-		if params, ok := pattern.match(levels); ok {
-			e.tables = append(e.tables, written{t, params})
-			e.reads = e.reads || t.stream.reads
-			return
-		}
-	}
 }
 
 func (l *lane) markOf(source string) *passMark {
@@ -257,7 +209,7 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 	}
 	e := l.find(source, m.Topic)
 	c := &l.scope
-	c.now, c.message = now, m
+	c.now, c.message, c.sure = now, m, false
 	l.frontier = nil
 	if e.mark != nil && m.Order != 0 {
 		if e.mark.frontier.active.Load() {
@@ -265,7 +217,7 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 		}
 		defer l.passed(e.mark, m.Order) // also when a rule panics: else event time would stand still
 	}
-	if len(e.matches)+len(e.tables) == 0 {
+	if len(e.matches)+len(e.heard)+len(e.tables) == 0 {
 		return
 	}
 	if len(m.Payload) > l.program.payload {
@@ -290,6 +242,16 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 			r.process(l, m, e.matches[i].params)
 		}
 	}
+	if e.heard != nil {
+		l.gather(e, bad != nil || len(m.Payload)+len(m.Topic) > indexed)
+		for _, hit := range l.hits {
+			if one := l.matched(e, hit); bad == nil || !one.rule.reads {
+				c.sure = hit&sureHit != 0
+				one.rule.process(l, m, one.params)
+			}
+		}
+		c.sure = false
+	}
 }
 
 // refuse settles a message that cannot be read: once for each on_error sink, and in the books of each rule.
@@ -301,7 +263,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		}
 	}
 	var told []string
-	for _, match := range e.matches {
+	for _, match := range l.all(e) {
 		r := match.rule
 		if readers && !r.reads {
 			continue

@@ -28,7 +28,7 @@ func (r *rule) judgeAdmission(l *lane, ok *bool) {
 			r.fail(l, fail(Panic, "%v", reason))
 		}
 	}()
-	pass, err := c.condition(r.when)
+	pass, err := c.passes(r)
 	if pass && err == nil {
 		_, err = c.keyValue()
 	}

@@ -8,53 +8,57 @@ import (
 	"edge/internal/strictyaml"
 )
 
-// A rule is compiled and never changes; lanes share it.
+// A rule is compiled and never changes; lanes share it. What each message needs stands first: of ten thousand rules most
+// are not in the processor's cache, and a rule that is asked costs what it takes to fetch it.
 type rule struct {
-	set         *Program
+	set      *Program
+	book     *book
+	memory   *memory // nil: it keeps nothing from one message to the next
+	split    *expression
+	when     *expression
+	key      *expression
+	id       *expression
+	routes   []route
+	lets     []*expression
+	throttle *throttle
+	locals   int // that its expressions need
+	enabled  bool
+	shadow   bool
+	first    bool // match: first
+	keyFirst bool // when, or a let that it uses, reads what the rule keeps
+	reads    bool // the payload is scanned for it
+	durable  bool // what it keeps is on disk before a message is settled
+	circles  bool // what it sends may come back to it
+	decided  bool // clauses are all of when
+	portable bool // a later program can have it as it is
+	shape    shape
+
 	name        string
 	pos         strictyaml.Pos
 	description string
 	topic       string // as written
 	sources     []string
-	pattern     []*pattern // by source: the rule's own topic, or the source's topics
-	enabled     bool
-	shadow      bool
+	pattern     []*pattern  // by source: the rule's own topic, or the source's topics
+	clauses     []clause    // of when, for the index
+	fields      []int32     // of the payload, that its expressions read
+	whole       int         // the field that is the whole payload, where the rule needs it
+	setAt       *expression // where set or remove stands, for errors
+	onError     []letterTarget
 
-	split     *expression
-	lets      []*expression
-	when      *expression
-	key       *expression
 	window    *window     // nil: its results are of one message each
 	aggregate *aggregates // what of many messages a window brings
-	shape     shape
-	setAt     *expression // where set or remove stands, for errors
-	id        *expression
-	routes    []route
-	first     bool // match: first
-	onError   []letterTarget
-
-	keyFirst bool     // when, or a let that it uses, reads what the rule keeps
-	absent   *absence // and what follows: its operators, nil where it has none
-	dedupe   *dedupe
-	states   []*stateRule
-	last     *lastRule
-	lags     []*lagRule
-	lagCalls []lagCall
-	fences   []*fence
-	onChange *onChange
-	throttle *throttle
-	serial   int           // orders the rules that share a memory: later ones are newer
-	life     time.Duration // for how long anything of a key lasts; 0: for ever
-	sweep    int           // the slot of what forgets keys after that
-	memory   *memory       // nil: it keeps nothing from one message to the next
-	durable  bool          // what it keeps is on disk before a message is settled
-	circles  bool          // what it sends may come back to it
-	maxKeys  int
-
-	locals int  // that its expressions need
-	reads  bool // the payload is scanned for it
-	whole  int  // the field that is the whole payload, where the rule needs it
-	book   *book
+	absent    *absence    // and what follows: its operators, nil where it has none
+	dedupe    *dedupe
+	states    []*stateRule
+	last      *lastRule
+	lags      []*lagRule
+	lagCalls  []lagCall
+	fences    []*fence
+	onChange  *onChange
+	serial    int           // orders the rules that share a memory: later ones are newer
+	life      time.Duration // for how long anything of a key lasts; 0: for ever
+	sweep     int           // the slot of what forgets keys after that
+	maxKeys   int
 }
 
 // A route is a way out of a rule.
@@ -172,7 +176,7 @@ func (r *rule) compute(l *lane) (verdict, error) {
 			return passes, err
 		}
 	}
-	if pass, err := c.condition(r.when); !pass || err != nil {
+	if pass, err := c.passes(r); !pass || err != nil {
 		return filtered, err
 	}
 	if r.key != nil {

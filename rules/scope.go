@@ -13,6 +13,7 @@ type scope struct {
 	rule       *rule
 	message    *engine.Message
 	params     []string
+	sure       bool             // the index knows that the rule's condition is met
 	slots      []jsonscan.Value // what the scanner found, by field
 	item       Value            // of a split
 	key        lazy

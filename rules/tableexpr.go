@@ -15,7 +15,9 @@ func (k *compiler) table(node ast.Node) *table {
 	if !ok || slices.Contains(k.locals, name.Value) {
 		return nil
 	}
-	return k.set.tables[name.Value]
+	t := k.set.tables[name.Value]
+	k.usesTables = k.usesTables || t != nil
+	return t
 }
 
 // lookup compiles table.name and table["name"], and what follows.
