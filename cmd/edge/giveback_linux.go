@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveBackCode lets go of the pages of the program's own file that were needed so far: most of them for the start
+// giveBackCode lets go of the pages of the program's own file that were needed so far: most of them for loading
 // alone. What is needed again comes back from the file's cache at its first use. Where it fails nothing is amiss.
 func giveBackCode() {
 	file, err := os.Readlink("/proc/self/exe")

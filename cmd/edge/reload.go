@@ -192,6 +192,7 @@ func (a *app) swap(ctx context.Context, next *set, server *server) {
 	}
 	a.warnOfOrphans()
 	debug.FreeOSMemory() // what reading and compiling took, which is several times what stays
+	giveBackCode()
 	if dir := next.config.State.Dir; dir != "" {
 		if err := writeLastGood(dir, next.files); err != nil {
 			a.log.Warn("cannot keep the good set for a start with bad files", "dir", dir, "error", err)

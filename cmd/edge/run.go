@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"edge/internal/strictyaml"
@@ -31,8 +30,6 @@ func run(ctx context.Context, o runOptions, hup <-chan os.Signal, stderr io.Writ
 		a.state.close()
 		return err
 	}
-	debug.FreeOSMemory() // what the start took is several times what stays
-	giveBackCode()
 	a.processors = startProcessors()
 	defer a.processors.end()
 	s := a.running.Load()
