@@ -229,14 +229,14 @@ func (k *compiler) logic(n *ast.BinaryNode) (evaluator, *sourceError) {
 	decided := n.Operator == "or" || n.Operator == "||" // the value of the left that settles it
 	return func(c *scope) (Value, error) {
 		v, err := left(c)
-		if err != nil {
+		if err != nil || v.isNull() && m == defaulted {
 			return null, err
 		}
 		b, err := c.truth(v, m, leftNode)
 		if err != nil || b == decided {
 			return boolValue(b), err
 		}
-		if v, err = right(c); err != nil {
+		if v, err = right(c); err != nil || v.isNull() && m == defaulted {
 			return null, err
 		}
 		b, err = c.truth(v, m, rightNode)
