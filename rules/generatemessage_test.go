@@ -125,13 +125,10 @@ func (g *generator) value(kind kindOf, depth int) any {
 		return g.list(anyObject, depth)
 	case anyObject:
 		object := map[string]any{}
-		for name, kind := range inner {
-			if kind == anyObject && depth <= 0 || g.rarely(3) && !g.tidy {
+		for _, name := range namesOf(inner, anything) {
+			if inner[name] == anyObject && depth <= 0 || g.rarely(3) && !g.tidy {
 				continue
 			}
-			object[name] = nil
-		}
-		for _, name := range sortedKeys(object) { // in order, for the sake of the seed
 			object[name] = g.member(inner[name], depth-1)
 		}
 		return object

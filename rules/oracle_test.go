@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/expr-lang/expr/ast"
@@ -23,10 +24,17 @@ import (
 type oracle struct {
 	tree    *tree
 	program *vm.Program
+	calls   int    // of functions, in one run
 	missing int64  // what a condition found missing
 	serial  int    // of the lets of the patch
 	pairs   []bool // by predicate around: its # is a pair of index and element
 }
+
+// The oracle's patience is less than edge's: what takes longer than this is not compared.
+const (
+	oracleCalls = 50_000
+	oracleRange = 200 // numbers in a..b
+)
 
 // A refusal is an error of a message, by its class.
 type refusal struct{ class Class }
@@ -44,7 +52,12 @@ func newOracle(t testing.TB, source string, m mode) *oracle {
 	o := &oracle{tree: parsed}
 	config := conf.CreateNew()
 	for name, f := range o.functions() {
-		config.Functions[name] = &builtin.Function{Name: name, Func: f}
+		config.Functions[name] = &builtin.Function{Name: name, Func: func(args ...any) (any, error) {
+			if o.calls++; o.calls > oracleCalls {
+				return refuse(LimitReached)
+			}
+			return f(args...)
+		}}
 	}
 	root := o.patch(parsed.root, m)
 	program, err := bytecode.Compile(&parser.Tree{Node: root, Source: file.NewSource(source)}, config)
@@ -57,7 +70,7 @@ func newOracle(t testing.TB, source string, m mode) *oracle {
 
 // run gives the value of the expression for a payload, or the class of its error.
 func (o *oracle) run(payload any) (any, Class) {
-	o.missing = 0
+	o.missing, o.calls = 0, 0
 	value, err := vm.Run(o.program, map[string]any{"payload": payload})
 	if err == nil {
 		return normal(value), ""
@@ -65,6 +78,9 @@ func (o *oracle) run(payload any) (any, Class) {
 	var known *refusal
 	if errors.As(err, &known) {
 		return nil, known.class
+	}
+	if strings.Contains(err.Error(), "memory budget") {
+		return nil, LimitReached
 	}
 	return nil, Class("an error of the VM: " + err.Error())
 }

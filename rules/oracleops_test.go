@@ -238,7 +238,7 @@ func oracleBinary(operator string, x, y any) (any, error) {
 	case "in":
 		return oracleIn(x, y)
 	case "..":
-		return oracleRange(x, y)
+		return oracleNumbers(x, y)
 	case "contains", "startsWith", "endsWith", "matches":
 		s, ok := x.(string)
 		t, ok2 := y.(string)

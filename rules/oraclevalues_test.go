@@ -73,13 +73,13 @@ func oracleIn(x, y any) (any, error) {
 	return refuse(WrongType)
 }
 
-func oracleRange(x, y any) (any, error) {
+func oracleNumbers(x, y any) (any, error) {
 	from, ok := asWhole(x)
 	to, ok2 := asWhole(y)
 	if !ok || !ok2 {
 		return refuse(WrongType)
 	}
-	if span := new(big.Int).Sub(big.NewInt(to), big.NewInt(from)); span.Cmp(big.NewInt(1e6)) >= 0 {
+	if span := new(big.Int).Sub(big.NewInt(to), big.NewInt(from)); span.Cmp(big.NewInt(oracleRange)) > 0 {
 		return refuse(LimitReached)
 	}
 	list := []any{}
