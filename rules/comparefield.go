@@ -12,13 +12,24 @@ import (
 // a Value of the field: 8 ns instead of 25 for text, 6 instead of 30 for a number. Whatever is not of the type that
 // such a condition is written for goes the general way, so that the meaning is in one place.
 
-// fieldOf gives the slot of a field of the payload that was compiled, if node is nothing else.
+// fieldOf gives the slot of a field of the payload, if a node that was compiled is nothing else: the field itself, or
+// one of map that is a copy of it.
 func (k *compiler) fieldOf(node ast.Node) (slot int, ok bool) {
 	root, path := pathOf(node)
-	if root == nil || root.Value != "payload" || slices.Contains(k.locals, root.Value) {
+	if root == nil || slices.Contains(k.locals, root.Value) {
 		return 0, false
 	}
-	return k.set.field(path), true
+	switch {
+	case root.Value == "payload":
+		return k.set.field(path), true
+	case root.Value == "out" && k.out != nil && k.out.kind == mapped && len(path) == 1:
+		for i := range k.out.fields {
+			if f := &k.out.fields[i]; f.name == path[0] && f.expression != nil {
+				return f.expression.slot, f.expression.copies
+			}
+		}
+	}
+	return 0, false
 }
 
 // literal gives the value of a node that is written as text, a number or a boolean.

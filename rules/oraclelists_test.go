@@ -277,12 +277,8 @@ func oracleSort(list, by []any, descending bool) (any, error) {
 	return sorted, nil
 }
 
-// sameJSON says whether a text of JSON is the value that the oracle gives: integers to the last digit, floats to the
-// float64 nearest to what is written.
-func sameJSON(text []byte, want any) bool {
-	return same(valueOf(text), want)
-}
-
+// same holds what was read from a result against the value that the oracle gives: integers to the last digit, floats
+// to the float64 nearest to what is written.
 func same(got, want any) bool {
 	switch x := normal(plainOf(want)).(type) {
 	case []any:
