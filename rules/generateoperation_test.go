@@ -6,7 +6,9 @@ import (
 
 func (g *generator) aNumber(depth int) string {
 	number := func() string { return g.of(aNumber, depth) }
-	switch g.IntN(16) {
+	switch g.IntN(17) {
+	case 16:
+		return fmt.Sprintf("(%s %s %s)", number(), g.pick("/", "%"), g.pick("0", "-1", "0.0", "payload.i"))
 	case 0, 1, 2, 3:
 		return fmt.Sprintf("(%s %s %s)", number(), g.pick("+", "-", "*", "/", "%", "**", "^"), number())
 	case 4:

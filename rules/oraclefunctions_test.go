@@ -25,7 +25,6 @@ var natives = map[string]string{
 	"upper": "s", "lower": "s", "trim": "s?s", "trimPrefix": "s?s", "trimSuffix": "s?s",
 	"split": "ss?w", "splitAfter": "ss?w", "replace": "sss?w",
 	"indexOf": "ss", "lastIndexOf": "ss", "hasPrefix": "ss", "hasSuffix": "ss", "toBase64": "s",
-	"bitand": "ww", "bitor": "ww", "bitxor": "ww", "bitnand": "ww", "bitnot": "w",
 }
 
 // reals are functions of float64.
@@ -74,10 +73,7 @@ func oracleNative(name, types string, args []any) (any, error) {
 			return refuse(WrongType)
 		}
 		if isWhole {
-			given[i] = int(whole)
-			if strings.HasPrefix(name, "bit") && int64(int(whole)) != whole {
-				given[i] = whole
-			}
+			given[i] = int(max(-1, min(whole, math.MaxInt32))) // a count; expr has Go's int, which may have 32 bits
 		}
 	}
 	f := builtin.Builtins[builtin.Index[name]]
@@ -126,6 +122,13 @@ var oracleScalars = map[string]func(args []any) (any, error){
 			return f, nil
 		}
 		return refuse(WrongType)
+	},
+	"bitand":  func(args []any) (any, error) { return onWhole(args, func(x, y int64) int64 { return x & y }) },
+	"bitor":   func(args []any) (any, error) { return onWhole(args, func(x, y int64) int64 { return x | y }) },
+	"bitxor":  func(args []any) (any, error) { return onWhole(args, func(x, y int64) int64 { return x ^ y }) },
+	"bitnand": func(args []any) (any, error) { return onWhole(args, func(x, y int64) int64 { return x &^ y }) },
+	"bitnot": func(args []any) (any, error) {
+		return onWhole(append(args, args[0]), func(x, _ int64) int64 { return ^x })
 	},
 	"bitshl": func(args []any) (any, error) { return shifted(args, func(x int64, n uint64) int64 { return x << n }) },
 	"bitshr": func(args []any) (any, error) { return shifted(args, func(x int64, n uint64) int64 { return x >> n }) },
@@ -273,6 +276,16 @@ func oracleRound(args []any) (any, error) {
 		return inFloat(f)
 	}
 	return refuse(WrongType)
+}
+
+// onWhole is of two whole numbers.
+func onWhole(args []any, of func(x, y int64) int64) (any, error) {
+	x, ok := asWhole(args[0])
+	y, ok2 := asWhole(args[1])
+	if !ok || !ok2 {
+		return refuse(WrongType)
+	}
+	return of(x, y), nil
 }
 
 func shifted(args []any, of func(x int64, n uint64) int64) (any, error) {

@@ -42,6 +42,8 @@ var rows = []row{
 	{"engine: source to lane to disk buffer, settled when it is synced, 512 on their way", "./engine Disk", "./engine Pump", goal{}},
 	{"scan of 8 of 11 fields, of a payload that looks like the one before", "./internal/jsonscan ScanAs/8", "./internal/jsonscan Scan8", goal{}},
 	{"scan of 2 of 11 fields, likewise", "./internal/jsonscan ScanAs/2", "./internal/jsonscan Scan2", goal{}},
+	{"frames: a point in 2D between two frames", "./rules/geo Point/2D", "", goal{}},
+	{"frames: a point in 3D between two frames", "./rules/geo Point/3D", "", goal{}},
 	{"`transform` in a rule, constant names", "./rules TransformCall/constant", "", goal{}},
 	{"`transform` in a rule, a name from the message", "./rules TransformCall/message", "", goal{}},
 }
