@@ -163,9 +163,21 @@ var trickyNumbers = []string{
 	"2147483647", "2147483648", "-2147483649", "4294967296", "1700000000000", "1e308", "-1.7976931348623157e308", "5e-324", "0.30000000000000004",
 }
 
+// closeNumbers and closeTexts are in messages and in expressions, often enough to be equal or next to each other.
+var (
+	closeNumbers = []string{
+		"0", "1", "-1", "20", "2.0", "0.5", "9007199254740991", "9007199254740992", "9007199254740993", "-9007199254740993",
+		"9007199254740992.0", "-9007199254740992.0", "9223372036854775807", "9223372036854775807.0",
+	}
+	closeTexts = []string{"", "a", "ab", "ROBOT", "F3", "é"}
+)
+
 func (g *generator) number() any {
+	if g.rarely(3) {
+		return valueOf([]byte(g.pick(closeNumbers...)))
+	}
 	if g.rarely(2) {
-		return valueOf([]byte(trickyNumbers[g.IntN(len(trickyNumbers))]))
+		return valueOf([]byte(g.pick(trickyNumbers...)))
 	}
 	if g.rarely(2) {
 		return int64(g.IntN(200) - 100)
@@ -180,7 +192,10 @@ var trickyTexts = []string{
 }
 
 func (g *generator) text() any {
-	s := trickyTexts[g.IntN(len(trickyTexts))]
+	s := g.pick(trickyTexts...)
+	if g.rarely(3) {
+		s = g.pick(closeTexts...)
+	}
 	if !g.rarely(4) || len(s) > 20 {
 		return s
 	}

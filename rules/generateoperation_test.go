@@ -104,7 +104,7 @@ func (g *generator) aBoolean(depth int) string {
 	pair := func(kind kindOf, operators ...string) string {
 		return fmt.Sprintf("(%s %s %s)", g.of(kind, depth), g.pick(operators...), g.of(kind, depth))
 	}
-	switch g.IntN(16) {
+	switch g.IntN(19) {
 	case 0, 1:
 		return pair(aBoolean, "and", "&&", "or", "||")
 	case 2, 3:
@@ -134,8 +134,13 @@ func (g *generator) aBoolean(depth int) string {
 	case 13:
 		return fmt.Sprintf("(%s < %s <= %s)", g.of(aNumber, depth), g.of(aNumber, depth), g.of(aNumber, depth))
 	case 14:
-		close := []string{"9007199254740993", "9007199254740992.0", "9223372036854775807", "9223372036854775807.0", "payload.i", "payload.j", "payload.battery"}
-		return fmt.Sprintf("(%s %s %s)", g.pick(close...), g.pick("<", "<=", ">", ">=", "==", "!="), g.pick(close...))
+		return fmt.Sprintf("(%s %s %s)", g.pick(append([]string{"payload.i", "payload.j", "payload.battery"}, closeNumbers...)...),
+			g.pick("<", "<=", ">", ">=", "==", "!="), g.pick(closeNumbers...))
+	case 15, 16, 17: // what is compiled by itself
+		if g.rarely(2) {
+			return fmt.Sprintf("(payload.%s %s %s)", g.pick("i", "j", "battery", "coordinates.x", "s", "any"), g.pick("<", "<=", ">", ">=", "==", "!="), g.pick(closeNumbers...))
+		}
+		return fmt.Sprintf("(payload.%s %s %q)", g.pick("s", "t", "floorName", "coordinates.name", "i", "any"), g.pick("==", "!=", "==", "<"), g.pick(closeTexts...))
 	}
 	return pair([...]kindOf{aTime, aSpan}[g.IntN(2)], "<", ">", "==", "!=")
 }
