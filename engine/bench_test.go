@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 )
 
 // A pump feeds messages that it uses again once they are settled, so that what is measured is the engine.
@@ -49,6 +50,7 @@ func bench(b *testing.B, lanes int, p engine.Program, sinks map[string]engine.Si
 		free <- m
 	}
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		m := <-free
 		m.Receive(settled)
@@ -59,6 +61,7 @@ func bench(b *testing.B, lanes int, p engine.Program, sinks map[string]engine.Si
 	for range pool {
 		<-free
 	}
+	stop()
 	b.StopTimer()
 	e.Stop(context.Background())
 }
@@ -69,11 +72,13 @@ func BenchmarkPump(b *testing.B) {
 	settled := func(m *engine.Message, _ engine.Outcome) { free <- m }
 	free <- &engine.Message{}
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		m := <-free
 		m.Receive(settled)
 		m.Done()
 	}
+	stop()
 }
 
 func BenchmarkFilter(b *testing.B) {

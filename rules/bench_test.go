@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 )
 
 const robot = `{"dataType":"ROBOT","id":"r-0042","name":"robot-42","floorName":"F3","coordinates":{"x":12.34,"y":-5.61,"z":0.0},"theta":1.57,"speed":0.82,"battery":83,"charging":false,"ts":1732270000123,"seq":123}`
@@ -22,11 +23,13 @@ func benchmarkOf(b *testing.B, p *Program) {
 	m := &engine.Message{Topic: "hospital/H1/device/r-0042/status", Key: "hospital/H1/device/r-0042/status", Payload: []byte(robot), Received: now, Meta: &engine.Meta{Source: "in", QoS: 1}}
 	b.ReportAllocs()
 	b.SetBytes(0)
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		m.Receive(settled)
 		l.Process(now, m, emit)
 		m.Done()
 	}
+	stop()
 }
 
 const bench = `frames:
@@ -63,6 +66,7 @@ func BenchmarkArithmetic(b *testing.B) {
 // BenchmarkNaive is the baseline: the same job with encoding/json and Go by hand.
 func BenchmarkNaive(b *testing.B) {
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		var in map[string]any
 		if err := json.Unmarshal([]byte(robot), &in); err != nil {
@@ -80,6 +84,7 @@ func BenchmarkNaive(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	stop()
 }
 
 // BenchmarkTable: a row of a table of a thousand, by the topic, and a field of it.

@@ -19,6 +19,8 @@ type expression struct {
 	pos     strictyaml.Pos
 	eval    evaluator
 	trusted bool // in a template: it may bring separators
+	copies  bool // it is a field of the payload and nothing else, that of slot
+	slot    int
 }
 
 // A mode says what null means to the operators around it.

@@ -13,6 +13,7 @@ type entry struct {
 	levels  []string  // of the topic
 	mark    *passMark // of the source; nil: no rule hears it
 	reads   bool      // a rule or table of them reads the payload
+	guess   uint8     // what its payloads are likely to look like
 }
 
 type written struct {

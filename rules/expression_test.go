@@ -30,6 +30,8 @@ func TestExpressionValues(t *testing.T) {
 		`payload.e + 0`:                           `100`,
 		`payload.zero`:                            `-0`,
 		`payload.zero + 0`:                        `0`,
+		`abs(payload.zero)`:                       `0`,
+		`round(payload.zero)`:                     `0`,
 		`payload.name`:                            `"a\"b\u00e9"`,
 		`payload.name == "a\"bé"`:                 `true`,
 		`payload.name + "!"`:                      `"a\"bé!"`,

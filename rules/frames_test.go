@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 	"edge/internal/strictyaml"
 )
 
@@ -227,12 +228,14 @@ func BenchmarkTransformCall(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
+			stop := cputimetest.Start(b)
 			for b.Loop() {
 				c.budget, c.args = budget{}, c.args[:0]
 				if _, err := eval(c); err != nil {
 					b.Fatal(err)
 				}
 			}
+			stop()
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"time"
 )
 
@@ -146,15 +147,62 @@ func addDate(t time.Time, args []Value) (Value, error) {
 	return inCalendar(t.AddDate(n[0], n[1], n[2]))
 }
 
-// timeSince is the span between two times; Go gives the longest there is where it is longer.
 func timeSince(t time.Time, args []Value) (Value, error) {
 	u, err := timeFrom("Sub", args[0])
 	if err != nil {
 		return null, err
 	}
+	return spanBetween(t, u)
+}
+
+// spanBetween is the span between two times; Go gives the longest there is where it is longer.
+func spanBetween(t, u time.Time) (Value, error) {
 	d := t.Sub(u)
 	if !u.Add(d).Equal(t) {
-		return null, fail(Overflow, "Sub: more than 292 years lie between %s and %s", t.Format(time.RFC3339), u.Format(time.RFC3339))
+		return null, fail(Overflow, "more than 292 years lie between %s and %s", t.Format(time.RFC3339), u.Format(time.RFC3339))
 	}
 	return boxed(d), nil
+}
+
+// addTimes is + of times and durations. What is beyond either is an error, as it is of whole numbers.
+func addTimes(x, y Value) (Value, error) {
+	t, isTime := x.ref.(time.Time)
+	u, isTime2 := y.ref.(time.Time)
+	d, isSpan := x.ref.(time.Duration)
+	e, isSpan2 := y.ref.(time.Duration)
+	switch {
+	case isTime && isSpan2:
+		return inCalendar(t.Add(e))
+	case isSpan && isTime2:
+		return inCalendar(u.Add(d))
+	case isSpan && isSpan2:
+		if sum := d + e; (sum > d) == (e > 0) {
+			return boxed(sum), nil
+		}
+		return null, fail(Overflow, "%s + %s is more than 292 years", d, e)
+	}
+	return null, wrongPair("+", x, y)
+}
+
+// subtractTimes is - of times and durations.
+func subtractTimes(x, y Value) (Value, error) {
+	t, isTime := x.ref.(time.Time)
+	u, isTime2 := y.ref.(time.Time)
+	d, isSpan := x.ref.(time.Duration)
+	e, isSpan2 := y.ref.(time.Duration)
+	switch {
+	case isTime && isTime2:
+		return spanBetween(t, u)
+	case isTime && isSpan2:
+		if e == math.MinInt64 {
+			return null, fail(Overflow, "- of %s does not fit 64 bits", e)
+		}
+		return inCalendar(t.Add(-e))
+	case isSpan && isSpan2:
+		if difference := d - e; (difference < d) == (e > 0) {
+			return boxed(difference), nil
+		}
+		return null, fail(Overflow, "%s - %s is more than 292 years", d, e)
+	}
+	return null, wrongPair("-", x, y)
 }

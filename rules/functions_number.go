@@ -131,7 +131,7 @@ func abs(_ *scope, args []Value) (Value, error) {
 	switch v.kind {
 	case Int:
 		if v.int() >= 0 {
-			return v, nil
+			return intValue(v.int()), nil // without its digits as received: -0 is 0
 		}
 		if v.int() == math.MinInt64 {
 			return null, fail(Overflow, "abs(%s) does not fit 64 bits", v.show())
@@ -146,7 +146,7 @@ func abs(_ *scope, args []Value) (Value, error) {
 func wholeNumber(name string, of func(float64) float64) *function {
 	return &function{name: name, min: 1, max: 1, call: func(_ *scope, args []Value) (Value, error) {
 		if args[0].kind == Int {
-			return args[0], nil
+			return intValue(args[0].int()), nil
 		}
 		f, err := numberFrom(name, args[0])
 		if err != nil {

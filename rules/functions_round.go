@@ -33,7 +33,7 @@ func round(_ *scope, args []Value) (Value, error) {
 
 func roundInt(v Value, digits int64) (Value, error) {
 	if digits >= 0 || v.int() == 0 {
-		return v, nil
+		return intValue(v.int()), nil
 	}
 	if digits < -19 { // 10^20 is more than twice as far as any integer
 		return intValue(0), nil

@@ -24,7 +24,7 @@ func load(t testing.TB, text string) *Program {
 	t.Helper()
 	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(text)}}, testEnv)
 	if err := errs.Err(); err != nil {
-		t.Fatalf("load: %v", err)
+		t.Fatalf("load: %v\n%s", err, text)
 	}
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 )
 
 // benchmarkKeyed sends messages of 1000 keys, a millisecond apart, so that values change and times pass.
@@ -25,6 +26,7 @@ func benchmarkKeyed(b *testing.B, keys string) {
 	}
 	i := 0
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		m := messages[i%len(messages)]
 		i++
@@ -34,6 +36,7 @@ func benchmarkKeyed(b *testing.B, keys string) {
 		l.Process(now, m, emit)
 		m.Done()
 	}
+	stop()
 }
 
 // BenchmarkKeyedNothing is what the others are compared with: a key, but nothing that is kept.
@@ -105,6 +108,7 @@ func benchmarkAbsent(b *testing.B, count int) {
 	runtime.ReadMemStats(&after)
 	i := 0
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		i++
 		send(i * 7919 % count)
@@ -113,6 +117,7 @@ func benchmarkAbsent(b *testing.B, count int) {
 			p.Tick(now, emit)
 		}
 	}
+	stop()
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(count), "bytes/key")
 	b.ReportMetric(float64(p.Stats()[0].StateBytes)/float64(count), "counted/key")
 }

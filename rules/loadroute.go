@@ -170,7 +170,7 @@ func (b *builder) template(text strictyaml.Text, kind address, where string, in 
 	if len(expressions) > 0 && texts[len(texts)-1] != "" {
 		t.parts = append(t.parts, part{text: texts[len(texts)-1]})
 	}
-	t.loose = kind == mqttTopic && emptyPart(strings.Join(texts, "x"), "/")
+	t.loose = kind == mqttTopic && emptyPart(strings.Join(texts, "x"), '/')
 	if wrong := t.checkFixed(); wrong != "" {
 		b.add(text.Pos, "%s: %s", where, wrong)
 	}

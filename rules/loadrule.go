@@ -335,6 +335,7 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 	}
 	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval}
 	e.trusted = trusted(b.tree.root)
+	e.slot, e.copies = b.fieldOf(b.tree.root)
 	if b.gathering != nil {
 		b.gathering.into.place(e)
 	}

@@ -70,7 +70,9 @@ func (o *onChange) values(c *scope) (values []Value, whole bool, err error) {
 			c.compared = append(c.compared, v)
 		}
 	case c.rule.shape.kind == mapped:
-		c.compared = append(c.compared, c.out.values...)
+		for i := range c.out.values {
+			c.compared = append(c.compared, c.outValue(i))
+		}
 	default:
 		raw, err := c.result()
 		if err != nil {

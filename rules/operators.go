@@ -102,19 +102,19 @@ func (k *compiler) binary(n *ast.BinaryNode) (evaluator, *sourceError) {
 	}
 	switch n.Operator {
 	case "==":
-		return equality(left, right, true, n.Location().From), nil
+		return k.compared(n, equality(left, right, true, n.Location().From)), nil
 	case "!=":
-		return equality(left, right, false, n.Location().From), nil
+		return k.compared(n, equality(left, right, false, n.Location().From)), nil
 	}
 	if operation := arithmetics[n.Operator]; operation != nil {
 		return k.both(n, left, right, null, operation), nil
 	}
 	if holds := orderings[n.Operator]; holds != nil {
 		operator := n.Operator
-		return k.both(n, left, right, falseValue, func(_ *budget, x, y Value) (Value, error) {
+		return k.compared(n, k.both(n, left, right, falseValue, func(_ *budget, x, y Value) (Value, error) {
 			order, err := compare(operator, x, y)
 			return boolValue(holds(order)), err
-		}), nil
+		})), nil
 	}
 	switch n.Operator {
 	case "in":
@@ -232,12 +232,20 @@ func (k *compiler) logic(n *ast.BinaryNode) (evaluator, *sourceError) {
 		if err != nil {
 			return null, err
 		}
-		b, err := c.truth(v, m, leftNode)
-		if err != nil || b == decided {
-			return boolValue(b), err
+		b := v.bits == 1
+		if v.kind != Bool {
+			if v.isNull() && m == defaulted {
+				return null, nil
+			}
+			if b, err = c.truth(v, m, leftNode); err != nil {
+				return null, err
+			}
 		}
-		if v, err = right(c); err != nil {
-			return null, err
+		if b == decided {
+			return boolValue(b), nil
+		}
+		if v, err = right(c); err != nil || v.kind == Bool || v.isNull() && m == defaulted {
+			return v, err
 		}
 		b, err = c.truth(v, m, rightNode)
 		return boolValue(b), err

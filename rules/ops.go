@@ -33,22 +33,7 @@ func add(b *budget, x, y Value) (Value, error) {
 		}
 		return stringValue(s + t), nil
 	}
-	if x.kind == Boxed && y.kind == Boxed {
-		switch l := x.ref.(type) {
-		case time.Time:
-			if d, ok := y.ref.(time.Duration); ok {
-				return boxed(l.Add(d)), nil
-			}
-		case time.Duration:
-			switch r := y.ref.(type) {
-			case time.Time:
-				return boxed(r.Add(l)), nil
-			case time.Duration:
-				return boxed(l + r), nil
-			}
-		}
-	}
-	return null, wrongPair("+", x, y)
+	return addTimes(x, y)
 }
 
 func subtract(_ *budget, x, y Value) (Value, error) {
@@ -64,22 +49,7 @@ func subtract(_ *budget, x, y Value) (Value, error) {
 		g, _ := y.number()
 		return floatValue(f - g)
 	}
-	if x.kind == Boxed && y.kind == Boxed {
-		switch l := x.ref.(type) {
-		case time.Time:
-			switch r := y.ref.(type) {
-			case time.Time:
-				return boxed(l.Sub(r)), nil
-			case time.Duration:
-				return boxed(l.Add(-r)), nil
-			}
-		case time.Duration:
-			if r, ok := y.ref.(time.Duration); ok {
-				return boxed(l - r), nil
-			}
-		}
-	}
-	return null, wrongPair("-", x, y)
+	return subtractTimes(x, y)
 }
 
 func multiply(_ *budget, x, y Value) (Value, error) {
@@ -154,7 +124,7 @@ func negate(x Value) (Value, error) {
 		return floatValue(-x.float())
 	case Boxed:
 		if d, ok := x.ref.(time.Duration); ok {
-			return boxed(-d), nil
+			return subtractTimes(boxed(time.Duration(0)), boxed(d))
 		}
 	}
 	return null, fail(WrongType, "- takes a number, not %s", x.typeName())

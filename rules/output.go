@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"edge/internal/jsonscan"
@@ -110,7 +111,7 @@ func (k *compiler) outField(path []string, at int) (evaluator, *sourceError) {
 		name := strings.Join(path, ".")
 		for i := range shape.fields[:shape.ready] {
 			if shape.fields[i].name == name {
-				return func(c *scope) (Value, error) { return c.out.values[i], nil }, nil
+				return shape.fields[i].value(i), nil
 			}
 		}
 		if shape.ready == len(shape.fields) && shape.edits.find(path[0]) != nil {
@@ -143,7 +144,7 @@ func (k *compiler) mappedField(path []string, at int) (evaluator, *sourceError) 
 		if i >= k.out.ready {
 			return nil, sourceErrorf(at, "out.%s stands below; a field may read those above it", path[0])
 		}
-		return members(func(c *scope) (Value, error) { return c.out.values[i], nil }, path[1:]), nil
+		return members(k.out.fields[i].value(i), path[1:]), nil
 	}
 	made := "map"
 	if k.names.window {
@@ -155,17 +156,53 @@ func (k *compiler) mappedField(path []string, at int) (evaluator, *sourceError) 
 	return nil, sourceErrorf(at, "%s has no field %s; it has %s", made, path[0], strings.Join(names, ", "))
 }
 
-// fill computes the fields of map or set.
+// fill computes the fields of map or set. What is only copied stays where the scanner found it.
 func (c *scope) fill() error {
 	fields := c.rule.shape.fields
+	c.out.values = slices.Grow(c.out.values, len(fields))[:len(fields)]
 	for i := range fields {
-		v, err := c.run(fields[i].expression)
+		e := fields[i].expression
+		if e.copies {
+			continue
+		}
+		v, err := c.run(e)
 		if err != nil {
 			return err
 		}
-		c.out.values = append(c.out.values, v)
+		c.out.values[i] = v
 	}
 	return nil
+}
+
+// value reads the ith field of the result.
+func (f *field) value(i int) evaluator {
+	if f.expression != nil && f.expression.copies { // nil: it has an error
+		slot := f.expression.slot
+		return func(c *scope) (Value, error) { return scanned(&c.slots[slot]), nil }
+	}
+	return func(c *scope) (Value, error) { return c.out.values[i], nil }
+}
+
+// outValue gives the ith field of the result.
+func (c *scope) outValue(i int) Value {
+	if e := c.rule.shape.fields[i].expression; e.copies {
+		return scanned(&c.slots[e.slot])
+	}
+	return c.out.values[i]
+}
+
+// appendField appends the ith field of the result as JSON.
+func (c *scope) appendField(dst []byte, i int) ([]byte, error) {
+	e := c.rule.shape.fields[i].expression
+	if e.copies {
+		s := &c.slots[e.slot]
+		if s.Kind == jsonscan.Missing {
+			return append(dst, "null"...), nil
+		}
+		return append(dst, s.Raw...), nil
+	}
+	dst, err := c.out.values[i].appendJSON(dst, &c.budget)
+	return dst, failed(err, e)
 }
 
 // result gives the result of the rule as JSON. It is made once a message and then shared.
@@ -198,8 +235,8 @@ func (c *scope) encode() ([]byte, error) {
 			}
 			dst = append(dst, r.shape.fields[i].label...)
 			var err error
-			if dst, err = c.out.values[i].appendJSON(dst, &c.budget); err != nil {
-				return nil, &failure{err: err, expression: r.shape.fields[i].expression}
+			if dst, err = c.appendField(dst, i); err != nil {
+				return nil, err
 			}
 		}
 		return c.arena.keep(append(dst, '}')), nil
@@ -286,11 +323,7 @@ func (c *scope) change(dst, raw []byte, e *edit) ([]byte, error) {
 	if e.field < 0 {
 		return c.edit(dst, raw, e)
 	}
-	dst, err := c.out.values[e.field].appendJSON(dst, &c.budget)
-	if err != nil {
-		return dst, &failure{err: err, expression: c.rule.shape.fields[e.field].expression}
-	}
-	return dst, nil
+	return c.appendField(dst, e.field)
 }
 
 // An arena gives out room for results, which are handed on and never changed, so that not each of them is an

@@ -38,7 +38,7 @@ func (k *compiler) predicate(n *ast.BuiltinNode, body *ast.PredicateNode) (evalu
 	if run == nil {
 		return nil, sourceErrorf(at, "%s takes no condition", n.Name)
 	}
-	w := &walk{each: each, third: third, body: body.Node, mode: m}
+	w := &walk{each: each, third: third != nil, body: body.Node, mode: m}
 	return func(c *scope) (Value, error) {
 		v, err := list(c)
 		if err != nil {
@@ -51,7 +51,13 @@ func (k *compiler) predicate(n *ast.BuiltinNode, body *ast.PredicateNode) (evalu
 		if !ok {
 			return null, &evalError{Class: WrongType, Message: n.Name + " takes a list, not " + v.typeName(), at: at}
 		}
-		c.loops = append(c.loops, loop{})
+		var begin Value // # in it is the element of the predicate around this one
+		if third != nil {
+			if begin, err = third(c); err != nil {
+				return null, err
+			}
+		}
+		c.loops = append(c.loops, loop{acc: begin})
 		v, err = run(c, w, elements)
 		c.loops = c.loops[:len(c.loops)-1]
 		return v, locate(err, at)
@@ -77,9 +83,10 @@ func (k *compiler) pointer(n *ast.PointerNode) (evaluator, *sourceError) {
 
 // A walk is what a predicate does with each element.
 type walk struct {
-	each, third evaluator
-	body        ast.Node
-	mode        mode
+	each  evaluator
+	third bool // there is a third argument: it is where acc begins
+	body  ast.Node
+	mode  mode
 }
 
 // at evaluates the body for one element.
@@ -226,6 +233,11 @@ func sortBy(c *scope, w *walk, list []any) (Value, error) {
 			return null, s.err
 		}
 	}
+	for i := range s.by { // an order of all needs one type in all, also where there is one only
+		if _, err := compare("sortBy", s.by[0], s.by[i]); err != nil {
+			return null, err
+		}
+	}
 	if descending {
 		sort.Stable(sort.Reverse(&s))
 	} else {
@@ -235,13 +247,10 @@ func sortBy(c *scope, w *walk, list []any) (Value, error) {
 }
 
 func (w *walk) descending(c *scope) (bool, error) {
-	if w.third == nil {
+	if !w.third {
 		return false, nil
 	}
-	v, err := w.third(c)
-	if err != nil {
-		return false, err
-	}
+	v := c.loops[len(c.loops)-1].acc
 	if order := v.string(); v.isString() && (order == "asc" || order == "desc") {
 		return order == "desc", nil
 	}
@@ -275,10 +284,8 @@ func reduce(c *scope, w *walk, list []any) (Value, error) {
 	var err error
 	start := 0
 	switch {
-	case w.third != nil:
-		if acc, err = w.third(c); err != nil {
-			return null, err
-		}
+	case w.third:
+		acc = c.loops[len(c.loops)-1].acc
 	case len(list) == 0:
 		return null, fail(WrongType, "reduce of an empty list needs a value to begin with")
 	default:

@@ -152,6 +152,7 @@ type lane struct {
 	aside   scope                        // of results, while a message is handled
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
+	guesses [4]jsonscan.Guess    // what payloads look like
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled
 	hits    []uint64             // the rules that a message is for, see gather
@@ -226,7 +227,11 @@ func (l *lane) handle(now time.Time, m *engine.Message) {
 	}
 	var bad error
 	if e.reads {
-		if err := l.program.plan.Scan(m.Payload, l.program.depth, c.slots); err != nil {
+		as, err := l.program.plan.ScanAs(&l.guesses[e.guess], m.Payload, l.program.depth, c.slots)
+		if !as { // messages of this topic look like others than those that this guess is of
+			e.guess = (e.guess + 1) % uint8(len(l.guesses))
+		}
+		if err != nil {
 			bad = fail(BadPayload, "%s", err)
 			l.refuse(e, true, bad)
 		}

@@ -97,9 +97,15 @@ func (c *scope) begin(r *rule) {
 // run evaluates one expression of the rule.
 func (c *scope) run(e *expression) (Value, error) {
 	c.budget = budget{}
+	if e.copies {
+		return scanned(&c.slots[e.slot]), nil
+	}
 	c.args, c.loops = c.args[:0], c.loops[:0]
 	v, err := e.eval(c)
-	return v, failed(err, e)
+	if err != nil {
+		return v, failed(err, e)
+	}
+	return v, nil
 }
 
 // failed says which expression an error came from, unless one inside of it has said so.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 )
 
 const averaging = bench + "    key: payload.id\n    window: {type: tumbling, size: 1s%s}\n    aggregate: {id: key, avg: avg(payload.battery)}\n    route: [{to: dead}]\n"
@@ -26,6 +27,7 @@ func benchmarkKeys(b *testing.B, text string) {
 	next := p.Tick(now, emit)
 	i := 0
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		if i++; i%100 == 0 {
 			now = now.Add(100 * time.Microsecond)
@@ -38,6 +40,7 @@ func benchmarkKeys(b *testing.B, text string) {
 		l.Process(now, m, emit)
 		m.Done()
 	}
+	stop()
 }
 
 // BenchmarkWindowDecode is what a window has before it: decoding, a condition, the key.

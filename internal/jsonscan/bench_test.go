@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"edge/internal/cputimetest"
 	"edge/internal/jsonscan"
 )
 
@@ -20,10 +21,32 @@ func benchScan(b *testing.B, paths [][]string) {
 	payload := []byte(robot)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(payload)))
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		if err := plan.Scan(payload, 0, out); err != nil {
 			b.Fatal(err)
 		}
+	}
+	stop()
+}
+
+// BenchmarkScanAs is BenchmarkScan8 and 2 of payloads that look like the one before.
+func BenchmarkScanAs(b *testing.B) {
+	for name, paths := range map[string][][]string{"8": eight, "2": eight[1:3]} {
+		b.Run(name, func(b *testing.B) {
+			plan := jsonscan.NewPlan(paths)
+			out := make([]jsonscan.Value, len(paths))
+			payload := []byte(robot)
+			var guess jsonscan.Guess
+			b.ReportAllocs()
+			stop := cputimetest.Start(b)
+			for b.Loop() {
+				if _, err := plan.ScanAs(&guess, payload, 0, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			stop()
+		})
 	}
 }
 
@@ -36,31 +59,37 @@ func BenchmarkScan8of1000(b *testing.B) { benchScan(b, append(numbered(1000), ei
 func BenchmarkValid(b *testing.B) {
 	payload := []byte(robot)
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		if err := jsonscan.Valid(payload, 0); err != nil {
 			b.Fatal(err)
 		}
 	}
+	stop()
 }
 
 func BenchmarkDecode(b *testing.B) {
 	payload := []byte(robot)
 	b.Run("jsonscan", func(b *testing.B) {
 		b.ReportAllocs()
+		stop := cputimetest.Start(b)
 		for b.Loop() {
 			if jsonscan.Decode(payload) == nil {
 				b.Fatal("nothing decoded")
 			}
 		}
+		stop()
 	})
 	b.Run("encoding/json", func(b *testing.B) {
 		b.ReportAllocs()
+		stop := cputimetest.Start(b)
 		for b.Loop() {
 			var v any
 			if err := json.Unmarshal(payload, &v); err != nil {
 				b.Fatal(err)
 			}
 		}
+		stop()
 	})
 }
 
@@ -69,17 +98,21 @@ func BenchmarkAppendValue(b *testing.B) {
 	b.Run("jsonscan", func(b *testing.B) {
 		b.ReportAllocs()
 		var dst []byte
+		stop := cputimetest.Start(b)
 		for b.Loop() {
 			dst, _ = jsonscan.AppendValue(dst[:0], v)
 		}
+		stop()
 	})
 	b.Run("encoding/json", func(b *testing.B) {
 		b.ReportAllocs()
+		stop := cputimetest.Start(b)
 		for b.Loop() {
 			if _, err := json.Marshal(v); err != nil {
 				b.Fatal(err)
 			}
 		}
+		stop()
 	})
 }
 
@@ -88,9 +121,11 @@ func BenchmarkAppendFloat(b *testing.B) {
 		b.Run(strconv.FormatFloat(f, 'g', 4, 64), func(b *testing.B) {
 			b.ReportAllocs()
 			var dst []byte
+			stop := cputimetest.Start(b)
 			for b.Loop() {
 				dst, _ = jsonscan.AppendFloat(dst[:0], f)
 			}
+			stop()
 		})
 	}
 }

@@ -150,9 +150,14 @@ func (p *Plan) Len() int { return p.size }
 // All of payload is held against the grammar, as by [Valid]. out has at least as many elements as the
 // plan has paths. After an error all of them are Missing.
 func (p *Plan) Scan(payload []byte, depth int, out []Value) error {
+	var s scanner
+	return p.scan(&s, payload, depth, out)
+}
+
+func (p *Plan) scan(s *scanner, payload []byte, depth int, out []Value) error {
 	out = out[:p.size]
 	clear(out)
-	s := scanner{b: payload, out: out}
+	s.b, s.out = payload, out
 	if p.size == 0 {
 		return s.whole(bound(depth), nil)
 	}

@@ -13,6 +13,11 @@ type scanner struct {
 	out []Value
 	dup bool // a node with children came twice
 
+	seen   []expected // of a Guess
+	at     int        // in seen: what is expected next
+	missed int        // how often something else came
+	learn  bool       // seen grows by what comes
+
 	// By node.id: where the latest value of a node with children begins, 0 if it has none yet. The first
 	// few are in here since escape analysis would move an array that last points to onto the heap.
 	few  [8]int
@@ -189,25 +194,16 @@ func (s *scanner) object(i, left int, n *node) int {
 		return i + 1
 	}
 	for {
-		if i >= len(b) || b[i] != '"' {
-			return s.want(i, "a key in quotes")
+		end, child := -1, (*node)(nil)
+		if s.seen != nil && !s.learn {
+			end, child = s.expect(i, n)
 		}
-		end, escaped := s.str(i)
 		if end < 0 {
-			return end
-		}
-		var child *node
-		if n != nil {
-			if escaped {
-				child = n.findEscaped(b[i+1 : end-1])
-			} else {
-				child = n.find(b, i+1, end-i-2)
+			if end, child = s.key(i, n); end < 0 {
+				return end
 			}
 		}
-		if i = space(b, end); i >= len(b) || b[i] != ':' {
-			return s.want(i, "':'")
-		}
-		i = space(b, i+1)
+		i = end
 		if child != nil {
 			i = s.take(i, left-1, child)
 		} else {
@@ -229,7 +225,35 @@ func (s *scanner) object(i, left int, n *node) int {
 	}
 }
 
-// array goes over the array at i.
+// key goes over a member at i of an object that n stands for, up to its value.
+func (s *scanner) key(i int, n *node) (end int, child *node) {
+	b, began := s.b, i
+	if i >= len(b) || b[i] != '"' {
+		return s.want(i, "a key in quotes"), nil
+	}
+	end, escaped := s.str(i)
+	if end < 0 {
+		return end, nil
+	}
+	if n != nil {
+		if escaped {
+			child = n.findEscaped(b[i+1 : end-1])
+		} else {
+			child = n.find(b, i+1, end-i-2)
+		}
+	}
+	if i = space(b, end); i >= len(b) || b[i] != ':' {
+		return s.want(i, "':'"), nil
+	}
+	i = space(b, i+1)
+	if s.learn {
+		s.note(b[began:i], n, child)
+	}
+	return i, child
+}
+
+// array goes over the array at i. How many elements there are differs from payload to payload: nothing in them is
+// expected.
 func (s *scanner) array(i, left int) int {
 	if left <= 0 {
 		return s.tooDeep(i)
@@ -238,6 +262,8 @@ func (s *scanner) array(i, left int) int {
 	if i = space(b, i+1); i < len(b) && b[i] == ']' {
 		return i + 1
 	}
+	seen, learn := s.seen, s.learn
+	s.seen, s.learn = nil, false
 	for {
 		if i = s.skip(i, left-1); i < 0 {
 			return i
@@ -247,6 +273,7 @@ func (s *scanner) array(i, left int) int {
 		}
 		if b[i] != ',' {
 			if b[i] == ']' {
+				s.seen, s.learn = seen, learn
 				return i + 1
 			}
 			return s.want(i, "',' or ']'")

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"edge/internal/cputimetest"
 	"edge/rules/geo"
 )
 
@@ -23,6 +24,7 @@ func BenchmarkPoint(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			sum := 0.0
+			stop := cputimetest.Start(b)
 			for b.Loop() {
 				q, err := way.Point(p)
 				if err != nil {
@@ -30,6 +32,7 @@ func BenchmarkPoint(b *testing.B) {
 				}
 				sum += q.X
 			}
+			stop()
 			if math.IsNaN(sum) {
 				b.Fatal(sum)
 			}
@@ -51,11 +54,13 @@ func BenchmarkPose(b *testing.B) {
 		way := between(b, f, bb.from, "building")
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
+			stop := cputimetest.Start(b)
 			for b.Loop() {
 				if _, err := way.Pose(bb.pose); err != nil {
 					b.Fatal(err)
 				}
 			}
+			stop()
 		})
 	}
 }
@@ -63,27 +68,33 @@ func BenchmarkPose(b *testing.B) {
 func BenchmarkBetween(b *testing.B) {
 	f := benchFrames(b)
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		if _, err := f.Between("F3/slam", "building"); err != nil {
 			b.Fatal(err)
 		}
 	}
+	stop()
 }
 
 func BenchmarkAppendJSON(b *testing.B) {
 	p := geo.Point{X: 38.125, Y: 30.0625, Shape: geo.XY}
 	buf := make([]byte, 0, 64)
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		buf = p.AppendJSON(buf[:0])
 	}
+	stop()
 }
 
 // BenchmarkLoad is what a reload pays for one more floor: its frames checked and one way composed.
 func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		f := benchFrames(b)
 		between(b, f, "F3/slam", "F3/wide")
 	}
+	stop()
 }
