@@ -66,7 +66,8 @@ type pipeline struct {
 	patience
 }
 
-// With so many messages of one key in a batch, each of which waits for the one before it, the answers are urgent.
+// Where a batch waits for answers so many times, since messages of one key wait for each other or but few may be
+// under way, the answers are urgent.
 const hurriedFrom = 8
 
 // An end is what became of message i.
@@ -77,7 +78,7 @@ type end struct {
 
 func (p *pipeline) run(ctx context.Context, batch []*engine.Message, result []error) {
 	p.link(batch)
-	if p.most >= hurriedFrom && p.hurry != nil {
+	if rounds := max(p.most+1, len(batch)/max(p.limit, 1)); rounds >= hurriedFrom && p.hurry != nil {
 		p.hurry.Add(1)
 		defer p.hurry.Add(-1)
 	}

@@ -7,18 +7,22 @@ import (
 	"edge/engine"
 )
 
-// Where many messages of a batch wait for each other, the connection is told that the answers are urgent.
+// Where many messages of a batch wait for each other, or few may be under way, the connection is told that the
+// answers are urgent.
 func TestPipelineHurries(t *testing.T) {
-	for keys, hurries := range map[int]int32{1: 1, 2: 1, 20: 0} {
+	for _, test := range []struct {
+		keys, limit int
+		want        int32
+	}{{1, 20, 1}, {2, 20, 1}, {20, 20, 0}, {20, 1, 1}, {20, 10, 0}} {
 		var hurry atomic.Int32
 		batch, result := make([]*engine.Message, 20), make([]error, 20)
 		for i := range batch {
-			batch[i] = &engine.Message{Key: string(rune('a' + i%keys))}
+			batch[i] = &engine.Message{Key: string(rune('a' + i%test.keys))}
 		}
-		p := pipeline{limit: 20, hurry: &hurry, ended: make(chan end, 20)}
+		p := pipeline{limit: test.limit, hurry: &hurry, ended: make(chan end, 20)}
 		p.start = func(i int) error {
-			if got := hurry.Load(); got != hurries {
-				t.Errorf("with %d keys: %d", keys, got)
+			if got := hurry.Load(); got != test.want {
+				t.Errorf("%+v: %d", test, got)
 			}
 			p.ended <- end{i, nil}
 			return nil
