@@ -1,16 +1,14 @@
-//go:build unix
-
 package rules
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
 	"edge/engine"
+	"edge/internal/cputimetest"
 )
 
 // bySequence are n rules of which each message matches one: an expression that all of them share.
@@ -29,13 +27,6 @@ func byID(_, i int) string { return fmt.Sprintf(`payload.id == "r-%04d" and payl
 
 // byBattery are rules that no index helps.
 func byBattery(_, i int) string { return fmt.Sprintf("payload.battery > payload.theta * %d + 200", i) }
-
-// processorTime is what the process has used.
-func processorTime() time.Duration {
-	var used syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
 
 // BenchmarkMany: n rules on one topic. Of "scan" there is one, which reads the same fields and matches nothing.
 func BenchmarkMany(b *testing.B) {
@@ -61,7 +52,7 @@ func BenchmarkMany(b *testing.B) {
 			emit := func(_ string, out *engine.Message) { hits++; out.Done() }
 			i := 0
 			b.ReportAllocs()
-			start := processorTime()
+			stop := cputimetest.Start(b)
 			for b.Loop() {
 				m := messages[i%len(messages)]
 				i++
@@ -69,7 +60,7 @@ func BenchmarkMany(b *testing.B) {
 				l.Process(now, m, emit)
 				m.Done()
 			}
-			b.ReportMetric(float64(processorTime()-start)/float64(i), "cpu-ns/op")
+			stop()
 			b.ReportMetric(float64(hits)/float64(i), "hits/op")
 			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(p.Rules()), "B/rule")
 		})

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -9,17 +7,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-)
 
-// processorTime is what the process has used.
-func processorTime() time.Duration {
-	var used syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
+	"edge/internal/cputimetest"
+)
 
 func heapInUse() uint64 {
 	runtime.GC()
@@ -70,11 +61,12 @@ func BenchmarkLoad(b *testing.B) {
 	before := heapInUse()
 	log := slog.New(slog.DiscardHandler)
 	var loaded *set
-	start := processorTime()
+	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	for b.Loop() {
 		loaded = loadFrom(b, dir, nil, log)
 	}
-	b.ReportMetric(float64(processorTime()-start)/1e6/float64(b.N), "cpu-ms/op")
+	stop()
 	b.ReportMetric(float64(heapInUse()-before)/10_000, "B/rule")
 	runtime.KeepAlive(loaded)
 }
@@ -84,7 +76,8 @@ func BenchmarkReload(b *testing.B) {
 	dir := folderOf(b, 100, 100)
 	log := slog.New(slog.DiscardHandler)
 	loaded := loadFrom(b, dir, nil, log)
-	start := processorTime()
+	b.ReportAllocs()
+	stop := cputimetest.Start(b)
 	n := 0
 	for b.Loop() {
 		n++
@@ -92,7 +85,7 @@ func BenchmarkReload(b *testing.B) {
 		loaded = loadFrom(b, dir, loaded, log)
 		loaded.program.Lane()
 	}
-	b.ReportMetric(float64(processorTime()-start)/1e6/float64(b.N), "cpu-ms/op")
+	stop()
 }
 
 func loadFrom(b *testing.B, dir string, before *set, log *slog.Logger) *set {

@@ -22,8 +22,11 @@ type row struct {
 	goal      goal
 }
 
-// A goal is what a row may cost at most, in ns of CPU time and allocations. There is none where cpu is 0.
+// A goal is what a row may cost at most, in ns of CPU time and allocations. There is none where cpu is 0, and any
+// number of allocations will do where that is below zero.
 type goal struct{ cpu, allocs float64 }
+
+const second, anyNumber = 1e9, -1
 
 var rows = []row{
 	{"the whole way, filter only: hand-off, scan, condition on two fields, settled", "./rules PipelineFilter", "./rules NaiveFilter", goal{450, 0}},
@@ -40,6 +43,15 @@ var rows = []row{
 	{"engine: source to lane to sink", "./engine Sink/1_lanes", "./engine Pump", goal{}},
 	{"engine: source to lane to sink with a disk buffer, the sink is up", "./engine DiskUp", "./engine Pump", goal{}},
 	{"engine: source to lane to disk buffer, settled when it is synced, 512 on their way", "./engine Disk", "./engine Pump", goal{}},
+	{"MQTT, QoS 0: from the socket to the receiver; the baseline is paho.golang as it is", "./internal/mqttconn Connection/QoS_0", "./internal/mqttconn Paho/QoS_0", goal{2000, 2}},
+	{"MQTT, QoS 1: from the socket to PUBACK on the wire, likewise", "./internal/mqttconn Connection/QoS_1", "./internal/mqttconn Paho/QoS_1", goal{2000, 2}},
+	{"10 rules on a topic, `payload.seq % 10 == i`, one matches; the baseline is the scan alone", "./rules Many/sequence-10", "./rules Many/scan", goal{}},
+	{"1,000 rules, likewise", "./rules Many/sequence-1000", "./rules Many/scan", goal{}},
+	{"1,000 rules with the id of a device and a limit, one matches", "./rules Many/ids-1000", "./rules Many/scan", goal{}},
+	{"10,000 rules, of which a thousandth matches: 10 results", "./rules Many/thousandth-10000", "./rules Many/scan", goal{}},
+	{"1,000 rules asked one by one, without the index", "./rules Many/sequence-one-by-one-1000", "./rules Many/scan", goal{}},
+	{"10,000 rules in 100 files: load", "./cmd/edge Load", "", goal{3 * second, anyNumber}},
+	{"10,000 rules in 100 files: reload with one file changed", "./cmd/edge Reload", "", goal{second / 2, anyNumber}},
 	{"scan of 8 of 11 fields, of a payload that looks like the one before", "./internal/jsonscan ScanAs/8", "./internal/jsonscan Scan8", goal{}},
 	{"scan of 2 of 11 fields, likewise", "./internal/jsonscan ScanAs/2", "./internal/jsonscan Scan2", goal{}},
 	{"frames: a point in 2D between two frames", "./rules/geo Point/2D", "", goal{}},
@@ -69,13 +81,7 @@ func run(doc string, count int) error {
 	found := results{}
 	for _, pkg := range packages() {
 		fmt.Fprintln(os.Stderr, "measuring", pkg)
-		cmd := exec.Command("go", "test", "-run", "^$", "-bench", pattern(pkg), "-cpu", "1", "-count", strconv.Itoa(count), pkg)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
-		if err != nil {
-			return fmt.Errorf("%s: %w\n%s", pkg, err, out)
-		}
-		if err := found.read(pkg, string(out)); err != nil {
+		if err := measure(found, pkg, "-count", strconv.Itoa(count)); err != nil {
 			return err
 		}
 	}
@@ -102,17 +108,48 @@ func packages() []string {
 	return list
 }
 
-// pattern matches the benchmarks of a package that rows name.
-func pattern(pkg string) string {
-	var names []string
+// measure runs the benchmarks of a package that rows name.
+func measure(found results, pkg string, flags ...string) error {
+	for _, pattern := range patterns(pkg) {
+		cmd := exec.Command("go", append([]string{"test", "-run", "^$", "-bench", pattern, "-cpu", "1", pkg}, flags...)...)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", pkg, err, out)
+		}
+		if err := found.read(pkg, string(out)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patterns match the benchmarks of a package that rows name: the whole ones, and for each other the parts.
+func patterns(pkg string) (list []string) {
+	var tops []string
+	parts := map[string][]string{}
 	for _, r := range rows {
 		for _, benchmark := range []string{r.benchmark, r.baseline} {
 			of, name, _ := strings.Cut(benchmark, " ")
-			name, _, _ = strings.Cut(name, "/")
-			if of == pkg && !slices.Contains(names, name) {
-				names = append(names, name)
+			top, part, _ := strings.Cut(name, "/")
+			if of == pkg && !slices.Contains(parts[top], part) {
+				if parts[top] == nil {
+					tops = append(tops, top)
+				}
+				parts[top] = append(parts[top], part)
 			}
 		}
 	}
-	return "^Benchmark(" + strings.Join(names, "|") + ")$"
+	var whole []string
+	for _, top := range tops {
+		if parts[top][0] == "" {
+			whole = append(whole, top)
+			continue
+		}
+		list = append(list, "^Benchmark"+top+"$/^("+strings.Join(parts[top], "|")+")$")
+	}
+	if len(whole) > 0 {
+		list = append(list, "^Benchmark("+strings.Join(whole, "|")+")$")
+	}
+	return list
 }

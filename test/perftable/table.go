@@ -70,10 +70,14 @@ func table(rows []row, found results) (string, error) {
 			continue
 		}
 		verdict := "holds"
-		if got.cpu > r.goal.cpu || got.allocs > r.goal.allocs {
+		if got.cpu > r.goal.cpu || r.goal.allocs != anyNumber && got.allocs > r.goal.allocs {
 			verdict = "missed"
 		}
-		fmt.Fprintf(&b, " %s, %s: %s |\n", thousands(r.goal.cpu), thousands(r.goal.allocs), verdict)
+		allocs := ""
+		if r.goal.allocs != anyNumber {
+			allocs = ", " + thousands(r.goal.allocs)
+		}
+		fmt.Fprintf(&b, " %s%s: %s |\n", thousands(r.goal.cpu), allocs, verdict)
 	}
 	return b.String(), nil
 }
