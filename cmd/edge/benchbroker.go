@@ -204,7 +204,7 @@ func (b *benchWire) waitForRoom(ctx context.Context) bool {
 func (b *benchWire) measure(ctx context.Context, r *benchReport) error {
 	b.ledger.Begin(b.number + 1)
 	b.unsent.Store(0)
-	own, _ := loadtest.Own()
+	own, _ := ownUsage()
 	var before, after loadtest.Usage
 	var err error
 	if b.pid != 0 {
@@ -232,7 +232,7 @@ func (b *benchWire) measure(ctx context.Context, r *benchReport) error {
 	if r.Seconds > 0 {
 		r.PerSecond = float64(sent.Messages) / r.Seconds
 	}
-	if now, ok := loadtest.Own(); ok && r.Seconds > 0 {
+	if now, ok := ownUsage(); ok && r.Seconds > 0 {
 		r.Own = new(rounded((now.CPU - own.CPU).Seconds() / r.Seconds))
 	}
 	b.notes(r)

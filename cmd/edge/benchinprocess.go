@@ -313,11 +313,11 @@ func (b *benchEngine) cost(ctx context.Context, plan loadtest.Plan) (lowest time
 		try = loadtest.Plan{Rate: plan.Rate, N: int64(math.Ceil(plan.Rate / 5))}
 	}
 	for range 3 {
-		before, known := loadtest.Own()
+		before, known := ownUsage()
 		sent := try.Run(ctx, func(i int64, due time.Time) bool {
 			return b.send(ctx, b.messages.at(i), i, due, plan.Rate > 0, f)
 		})
-		after, _ := loadtest.Own()
+		after, _ := ownUsage()
 		if !known || sent.Messages == 0 {
 			return 0
 		}
@@ -342,7 +342,7 @@ func (b *benchEngine) look() (l look) {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	l.mallocs, l.rules, l.sinks = memory.Mallocs, b.program.Stats(), b.engine.Stats().Sinks
-	l.usage, l.known = loadtest.Own()
+	l.usage, l.known = ownUsage()
 	l.at = time.Now()
 	return l
 }
