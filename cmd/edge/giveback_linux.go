@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
+	"slices"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -18,12 +20,16 @@ func giveBackCode() {
 	if err != nil {
 		return
 	}
+	info, ok := debug.ReadBuildInfo()
+	fixed := ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-buildmode", Value: "exe"})
 	mappings, err := self.ProcMaps()
 	if err != nil {
 		return
 	}
 	for _, m := range mappings {
-		if m.Pathname == file && !m.Perms.Write { // of what nobody writes to there is nothing to lose
+		// Of pages that nobody writes to there is nothing to lose. In a program that runs at any address (PIE) the
+		// loader has written to some that are read-only by now.
+		if m.Pathname == file && !m.Perms.Write && (m.Perms.Execute || fixed) {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.StartAddr, m.EndAddr-m.StartAddr, unix.MADV_DONTNEED)
 		}
 	}
