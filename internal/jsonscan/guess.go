@@ -1,5 +1,7 @@
 package jsonscan
 
+import "encoding/binary"
+
 // A Guess remembers the members of one payload in their order, for the next one mostly has the same: a key that
 // comes where it was expected costs one comparison, in place of reading and looking it up. That takes about a third
 // off a scan. A Guess belongs to one goroutine and one plan; its zero value knows nothing yet.
@@ -12,6 +14,23 @@ type Guess struct {
 type expected struct {
 	parent, child *node
 	text          string // from the quote before the key to the value
+
+	// The first and the last eight bytes of text, with mask those that it has: most keys are compared without a call.
+	first, last, mask uint64
+	size              int // of text, eight at least
+}
+
+// at says whether text stands at i.
+func (e *expected) at(b []byte, i int) bool {
+	n := len(e.text)
+	if e.size > len(b)-i {
+		return n <= len(b)-i && string(b[i:i+n]) == e.text
+	}
+	b = b[i : i+e.size]
+	if (binary.LittleEndian.Uint64(b)^e.first)&e.mask != 0 {
+		return false
+	}
+	return n <= 8 || binary.LittleEndian.Uint64(b[len(b)-8:]) == e.last && (n <= 16 || string(b[8:len(b)-8]) == e.text[8:n-8])
 }
 
 const (
@@ -49,11 +68,16 @@ func (p *Plan) ScanAs(g *Guess, payload []byte, depth int, out []Value) (as bool
 // expect compares the key at i, of an object that n stands for, with those that are expected next. It gives the
 // offset of the value, or -1.
 func (s *scanner) expect(i int, n *node) (end int, child *node) {
-	for at := s.at; at < len(s.seen) && at < s.at+2; at++ { // the one before may be left out this time
-		e := &s.seen[at]
-		if end = i + len(e.text); e.parent == n && end <= len(s.b) && string(s.b[i:end]) == e.text {
+	if at := s.at; at < len(s.seen) {
+		if e := &s.seen[at]; e.parent == n && e.at(s.b, i) {
 			s.at = at + 1
-			return space(s.b, end), e.child
+			return space(s.b, i+len(e.text)), e.child
+		}
+		if at++; at < len(s.seen) { // the one before may be left out this time
+			if e := &s.seen[at]; e.parent == n && e.at(s.b, i) {
+				s.at = at + 1
+				return space(s.b, i+len(e.text)), e.child
+			}
 		}
 	}
 	if s.at < mostExpected { // nothing is known of what comes later
@@ -71,5 +95,11 @@ func (s *scanner) note(text []byte, parent, child *node) {
 		s.learn = false
 		return
 	}
-	s.seen = append(s.seen, expected{parent, child, string(text)})
+	e := expected{parent: parent, child: child, text: string(text), first: head(text, 0, len(text)), mask: ^uint64(0), size: max(len(text), 8)}
+	if n := len(text); n > 8 {
+		e.last = head(text, n-8, 8)
+	} else {
+		e.mask >>= 8 * uint(8-n)
+	}
+	s.seen = append(s.seen, e)
 }

@@ -77,10 +77,11 @@ func (s *scanner) whole(depth int, n *node) error {
 	return err
 }
 
-// space is the offset of the first byte from i on that is no white space.
+// space is the offset of the first byte from i on that is no white space. Here and where else it counts, i is compared
+// as a uint: that it is not negative is then known, and b[i] needs no further look.
 func space(b []byte, i int) int {
 	const white uint64 = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
-	for i < len(b) && b[i] <= ' ' && white>>b[i]&1 != 0 {
+	for uint(i) < uint(len(b)) && b[i] <= ' ' && white>>b[i]&1 != 0 {
 		i++
 	}
 	return i
@@ -88,8 +89,8 @@ func space(b []byte, i int) int {
 
 // skip goes over the value at i, which may be nested left levels deep.
 func (s *scanner) skip(i, left int) int {
-	if i < len(s.b) {
-		switch s.b[i] {
+	if b := s.b; uint(i) < uint(len(b)) {
+		switch b[i] {
 		case '"':
 			i, _ = s.str(i)
 			return i
@@ -114,8 +115,8 @@ func (s *scanner) skip(i, left int) int {
 // value goes over the value at i and fills v.
 func (s *scanner) value(i, left int, v *Value) int {
 	end, k, escaped, num := -1, Missing, false, uint64(0)
-	if i < len(s.b) {
-		switch s.b[i] {
+	if b := s.b; uint(i) < uint(len(b)) {
+		switch b[i] {
 		case '"':
 			k = String
 			end, escaped = s.str(i)
@@ -135,7 +136,7 @@ func (s *scanner) value(i, left int, v *Value) int {
 			return s.want(i, "a value")
 		}
 		if end >= 0 {
-			v.Kind, v.Escaped, v.Raw, v.Bits = k, escaped, s.b[i:end:end], num
+			v.Kind, v.Escaped, v.Raw, v.Bits = k, escaped, b[i:end:end], num
 		}
 		return end
 	}
@@ -171,8 +172,10 @@ func (s *scanner) take(i, left int, n *node) int {
 			return end
 		}
 	}
-	for _, j := range n.more {
-		s.out[j] = *v
+	if n.more != nil {
+		for _, j := range n.more {
+			s.out[j] = *v
+		}
 	}
 	return end
 }
@@ -203,25 +206,28 @@ func (s *scanner) object(i, left int, n *node) int {
 				return end
 			}
 		}
-		i = end
 		if child != nil {
-			i = s.take(i, left-1, child)
+			i = s.take(end, left-1, child)
 		} else {
-			i = s.skip(i, left-1)
+			i = s.skip(end, left-1)
 		}
 		if i < 0 {
 			return i
 		}
-		if i = space(b, i); i >= len(b) {
-			return s.want(i, "',' or '}'")
-		}
-		if b[i] != ',' {
-			if b[i] == '}' {
-				return i + 1
+		if uint(i) >= uint(len(b)) || b[i] != ',' { // mostly no white space is before it, nor behind
+			if i = space(b, i); i >= len(b) {
+				return s.want(i, "',' or '}'")
 			}
-			return s.want(i, "',' or '}'")
+			if b[i] != ',' {
+				if b[i] == '}' {
+					return i + 1
+				}
+				return s.want(i, "',' or '}'")
+			}
 		}
-		i = space(b, i+1)
+		if i++; uint(i) < uint(len(b)) && b[i] != '"' {
+			i = space(b, i)
+		}
 	}
 }
 

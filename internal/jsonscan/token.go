@@ -95,6 +95,18 @@ func badUTF8(b []byte) int {
 // pow10 holds the powers of ten that a float64 has exactly.
 var pow10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
+// digits goes over the digits at i and puts them behind those of m, which is meaningless beyond 19 of them.
+func (s *scanner) digits(i int, m uint64) (end int, digits uint64) {
+	for b := s.b; uint(i) < uint(len(b)); i++ {
+		d := uint64(b[i]) - '0'
+		if d > 9 {
+			break
+		}
+		m = m*10 + d
+	}
+	return i, m
+}
+
 // num goes over the number at i. Its value is only promised when wanted; its range is always checked.
 func (s *scanner) num(i int, wanted bool) (end int, k Kind, bits uint64) {
 	b, start := s.b, i
@@ -102,12 +114,8 @@ func (s *scanner) num(i int, wanted bool) (end int, k Kind, bits uint64) {
 	if neg {
 		i++
 	}
-	var m uint64 // the digits; meaningless beyond 19 of them
 	whole := i
-	for i < len(b) && b[i]-'0' <= 9 {
-		m = m*10 + uint64(b[i]-'0')
-		i++
-	}
+	i, m := s.digits(i, 0)
 	digits := i - whole
 	if digits == 0 {
 		return s.want(i, "a digit"), 0, 0
@@ -118,19 +126,16 @@ func (s *scanner) num(i int, wanted bool) (end int, k Kind, bits uint64) {
 	exact := digits <= 308
 	fraction := 0
 	isInt := true
-	if i < len(b) && b[i] == '.' {
+	if uint(i) < uint(len(b)) && b[i] == '.' {
 		isInt = false
 		i++
 		from := i
-		for i < len(b) && b[i]-'0' <= 9 {
-			m = m*10 + uint64(b[i]-'0')
-			i++
-		}
+		i, m = s.digits(i, m)
 		if fraction = i - from; fraction == 0 {
 			return s.want(i, "a digit"), 0, 0
 		}
 	}
-	if i < len(b) && b[i]|0x20 == 'e' {
+	if uint(i) < uint(len(b)) && b[i]|0x20 == 'e' {
 		isInt, exact = false, false
 		i++
 		if i < len(b) && (b[i] == '+' || b[i] == '-') {
