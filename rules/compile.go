@@ -6,6 +6,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 
 	"edge/internal/strictyaml"
+	"edge/rules/geo"
 )
 
 // An evaluator is a compiled piece of an expression. Evaluators are shared by lanes and keep nothing.
@@ -19,6 +20,7 @@ type expression struct {
 	pos     strictyaml.Pos
 	eval    evaluator
 	trusted bool // in a template: it may bring separators
+	test    test // it is of comparisons of fields with literals; else nil
 	copies  bool // it is a field of the payload and nothing else, that of slot
 	slot    int
 }
@@ -339,7 +341,10 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 			k.usesKept = true
 			k.fencesRead = append(k.fencesRead, k.letFences[i]...)
 		}
-		return members(func(c *scope) (Value, error) { return c.let(i) }, path), nil
+		if len(path) > 0 {
+			return members(memberOfLet(i, path[0]), path[1:]), nil
+		}
+		return func(c *scope) (Value, error) { return c.let(i) }, nil
 	}
 	if t := k.set.tables[name]; t != nil {
 		k.usesTables = true
@@ -349,6 +354,21 @@ func (k *compiler) root(name string, path []string, at int) (evaluator, *sourceE
 		return lookup(t, path), nil
 	}
 	return nil, k.unknown(name, at)
+}
+
+// memberOfLet reads a member of a let. Mostly that is a coordinate of a point, whose name is looked at once.
+func memberOfLet(i int, name string) evaluator {
+	axis := axisOf(name)
+	return func(c *scope) (Value, error) {
+		l := c.computed(i)
+		if l.err != nil {
+			return null, l.err
+		}
+		if p, ok := l.value.ref.(geo.Point); ok {
+			return axis.of(&p)
+		}
+		return l.value.member(name)
+	}
 }
 
 // members reads a path below a value.

@@ -187,7 +187,7 @@ func (b *builder) result(spec *ruleSpec, in names) {
 	in.out = true
 	if block != nil {
 		for _, f := range block.fields {
-			r.shape.fields = append(r.shape.fields, field{name: f.Key, label: labelOf(f.Key)})
+			r.shape.place(f.Key)
 		}
 		for i, f := range block.fields {
 			r.shape.fields[i].expression = b.value(f.Value, kind+"."+f.Key, in)
@@ -333,9 +333,9 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 		b.add(b.place(text, offset+at), "%s: %s%s", where, err.message, picture(source, err.at))
 		return nil
 	}
-	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval}
-	e.trusted = trusted(b.tree.root)
-	e.slot, e.copies = b.fieldOf(b.tree.root)
+	root := b.tree.root
+	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval, test: b.testOf(root), trusted: trusted(root)}
+	e.slot, e.copies = b.fieldOf(root)
 	if b.gathering != nil {
 		b.gathering.into.place(e)
 	}

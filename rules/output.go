@@ -27,8 +27,17 @@ const (
 // A field is one entry of map or set.
 type field struct {
 	name       string // as written; of set: a path with dots
-	label      []byte // "name": in JSON
+	label      []byte // {"name": or ,"name": in JSON
 	expression *expression
+}
+
+// place puts another field behind those that are there.
+func (s *shape) place(name string) {
+	mark := byte('{')
+	if len(s.fields) > 0 {
+		mark = ','
+	}
+	s.fields = append(s.fields, field{name: name, label: append([]byte{mark}, labelOf(name)...)})
 }
 
 // An edit is a node of the tree of changes that set and remove make to an object.
@@ -228,12 +237,17 @@ func (c *scope) encode() ([]byte, error) {
 		dst, err := c.item.appendJSON(c.arena.room(), &c.budget)
 		return c.arena.keep(dst), err
 	case mapped:
-		dst := append(c.arena.room(), '{')
+		dst := c.arena.room()
+		if len(r.shape.fields) == 0 {
+			dst = append(dst, '{')
+		}
 		for i := range r.shape.fields {
-			if i > 0 {
-				dst = append(dst, ',')
+			f := &r.shape.fields[i]
+			dst = append(dst, f.label...)
+			if e := f.expression; e.copies && c.slots[e.slot].Kind != jsonscan.Missing {
+				dst = append(dst, c.slots[e.slot].Raw...)
+				continue
 			}
-			dst = append(dst, r.shape.fields[i].label...)
 			var err error
 			if dst, err = c.appendField(dst, i); err != nil {
 				return nil, err

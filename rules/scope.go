@@ -136,14 +136,20 @@ func (c *scope) topic() (Value, error) {
 	return stringValue(c.message.Topic), nil
 }
 
-// let gives one of the rule's lets, computed when it is first read.
+// let gives one of the rule's lets.
 func (c *scope) let(i int) (Value, error) {
+	l := c.computed(i)
+	return l.value, l.err
+}
+
+// computed gives one of the rule's lets, computed when it is first read.
+func (c *scope) computed(i int) *lazy {
 	l := &c.lets[i]
 	if l.state == notYet {
 		l.state = known
 		l.value, l.err = c.nested(c.rule.lets[i])
 	}
-	return l.value, l.err
+	return l
 }
 
 // keyValue gives the key of the message.

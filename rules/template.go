@@ -122,6 +122,7 @@ func (t *template) render(c *scope) (string, error) {
 		return t.fixed, nil
 	}
 	dst := c.arena.room()
+	plain := true // all data is there and harmless, so that joined it is too
 	for i := range t.parts {
 		p := &t.parts[i]
 		if p.expression == nil {
@@ -134,14 +135,19 @@ func (t *template) render(c *scope) (string, error) {
 		}
 		start := len(dst)
 		if dst, err = appendScalar(dst, v); err == nil {
-			err = t.kind.checkData(textOf(dst[start:]), p.expression.trusted)
+			if data := textOf(dst[start:]); data == "" || !harmless(data) {
+				plain = false
+				err = t.kind.checkData(data, p.expression.trusted)
+			}
 		}
 		if err != nil {
 			return "", &failure{err: err, expression: p.expression}
 		}
 	}
-	if err := t.checkWhole(textOf(dst)); err != nil {
-		return "", &failure{err: err, expression: t.first()}
+	if !plain || len(dst) > maxTopic {
+		if err := t.checkWhole(textOf(dst)); err != nil {
+			return "", &failure{err: err, expression: t.first()}
+		}
 	}
 	return textOf(c.arena.keep(dst)), nil
 }
@@ -172,9 +178,6 @@ func appendScalar(dst []byte, v Value) ([]byte, error) {
 
 // checkData refuses what data may not bring into an address.
 func (a address) checkData(s string, trusted bool) error {
-	if harmless(s) {
-		return nil
-	}
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		return fail(BadAddress, "%q has a control character", s)
 	}
@@ -201,6 +204,8 @@ func (a address) checkData(s string, trusted bool) error {
 	return nil
 }
 
+const maxTopic = 65535
+
 // checkWhole refuses what only shows when the parts are joined.
 func (t *template) checkWhole(s string) error {
 	switch t.kind {
@@ -214,8 +219,8 @@ func (t *template) checkWhole(s string) error {
 		if !t.loose && emptyPart(s, '/') {
 			return fail(BadAddress, "topic %q has an empty level", s)
 		}
-		if len(s) > 65535 {
-			return fail(BadAddress, "the topic is longer than 65535 bytes")
+		if len(s) > maxTopic {
+			return fail(BadAddress, "the topic is longer than %d bytes", maxTopic)
 		}
 	case natsSubject:
 		if s == "" {
@@ -231,14 +236,21 @@ func (t *template) checkWhole(s string) error {
 // harmless says of most data in one go that it may stand anywhere.
 func harmless(s string) bool {
 	for i := 0; i < len(s); i++ {
-		switch b := s[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '-', b == '_':
-		default:
+		if !letters[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// letters are those of which harmless data is made.
+var letters = func() (is [256]bool) {
+	for b := range is {
+		c := byte(b)
+		is[b] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+	}
+	return is
+}()
 
 // emptyPart says whether there is nothing before, after or between separators.
 func emptyPart(s string, separator byte) bool {
