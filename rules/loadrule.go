@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/expr-lang/expr/ast"
 	"gopkg.in/yaml.v3"
 
 	"edge/internal/strictyaml"
@@ -334,23 +333,13 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 		return nil
 	}
 	root := b.tree.root
-	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval, test: b.testOf(root), trusted: trusted(root)}
+	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval, trusted: trusted(root)}
+	e.test, e.point = b.testOf(root), b.pointOfCall(root)
 	e.slot, e.copies = b.fieldOf(root)
 	if b.gathering != nil {
 		b.gathering.into.place(e)
 	}
 	return e
-}
-
-// trusted says whether an expression may bring separators into an address: a topic or a part of one may, and
-// what the author has marked.
-func trusted(node ast.Node) bool {
-	if call, ok := node.(*ast.CallNode); ok {
-		callee, ok := call.Callee.(*ast.IdentifierNode)
-		return ok && callee.Value == "raw"
-	}
-	root, path := pathOf(node)
-	return root != nil && (root.Value == "topic" && len(path) == 0 || root.Value == "params" && len(path) == 1)
 }
 
 // place gives the line and column of a character of a text.

@@ -5,6 +5,7 @@ import (
 
 	"edge/engine"
 	"edge/internal/jsonscan"
+	"edge/rules/geo"
 )
 
 // A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
@@ -57,6 +58,7 @@ type lazy struct {
 	state lazyState
 	value Value
 	err   error
+	point geo.Point // in place of the value, see memberOfLet
 }
 
 type lazyState uint8
@@ -65,6 +67,7 @@ const (
 	notYet lazyState = iota
 	underWay
 	known
+	asPoint
 )
 
 // A loop is the state of a predicate: what # and its likes mean.
@@ -136,20 +139,17 @@ func (c *scope) topic() (Value, error) {
 	return stringValue(c.message.Topic), nil
 }
 
-// let gives one of the rule's lets.
+// let gives one of the rule's lets, computed when it is first read.
 func (c *scope) let(i int) (Value, error) {
-	l := c.computed(i)
-	return l.value, l.err
-}
-
-// computed gives one of the rule's lets, computed when it is first read.
-func (c *scope) computed(i int) *lazy {
 	l := &c.lets[i]
-	if l.state == notYet {
+	switch l.state {
+	case notYet:
 		l.state = known
 		l.value, l.err = c.nested(c.rule.lets[i])
+	case asPoint:
+		l.state, l.value = known, boxed(l.point)
 	}
-	return l
+	return l.value, l.err
 }
 
 // keyValue gives the key of the message.

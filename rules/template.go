@@ -3,6 +3,8 @@ package rules
 import (
 	"strings"
 	"unicode"
+
+	"github.com/expr-lang/expr/ast"
 )
 
 // An address is where a template stands, which decides what data may bring into it.
@@ -74,6 +76,17 @@ func closing(source string, from int) int {
 		}
 	}
 	return -1
+}
+
+// trusted says whether an expression may bring separators into an address: a topic or a part of one may, and
+// what the author has marked.
+func trusted(node ast.Node) bool {
+	if call, ok := node.(*ast.CallNode); ok {
+		callee, ok := call.Callee.(*ast.IdentifierNode)
+		return ok && callee.Value == "raw"
+	}
+	root, path := pathOf(node)
+	return root != nil && (root.Value == "topic" && len(path) == 0 || root.Value == "params" && len(path) == 1)
 }
 
 // checkFixed says what is wrong with the author's own text of an address.
