@@ -45,7 +45,7 @@ func (p *Plan) ScanAs(g *Guess, payload []byte, depth int, out []Value) (as bool
 	learn := len(g.members) == 0 || g.wrong >= mostWrong
 	s := scanner{seen: g.members}
 	if learn {
-		s.seen, s.learn = g.members[:0], true
+		s.seen, s.learn, s.at = g.members[:0], true, mostExpected // what is learnt is not expected yet
 	}
 	if err = p.scan(&s, payload, depth, out); err != nil {
 		if learn { // half a payload is no example
@@ -65,19 +65,13 @@ func (p *Plan) ScanAs(g *Guess, payload []byte, depth int, out []Value) (as bool
 	return learn, nil
 }
 
-// expect compares the key at i, of an object that n stands for, with those that are expected next. It gives the
-// offset of the value, or -1.
-func (s *scanner) expect(i int, n *node) (end int, child *node) {
-	if at := s.at; at < len(s.seen) {
+// other compares the key at i, which is not the one that is expected next, with the one after it: that may be left out
+// this time. It gives the offset of the value, or -1.
+func (s *scanner) other(i int, n *node) (end int, child *node) {
+	if at := s.at + 1; at < len(s.seen) {
 		if e := &s.seen[at]; e.parent == n && e.at(s.b, i) {
 			s.at = at + 1
 			return space(s.b, i+len(e.text)), e.child
-		}
-		if at++; at < len(s.seen) { // the one before may be left out this time
-			if e := &s.seen[at]; e.parent == n && e.at(s.b, i) {
-				s.at = at + 1
-				return space(s.b, i+len(e.text)), e.child
-			}
 		}
 	}
 	if s.at < mostExpected { // nothing is known of what comes later
@@ -91,8 +85,7 @@ func (s *scanner) expect(i int, n *node) (end int, child *node) {
 
 // note adds a member to what is expected of the next payload.
 func (s *scanner) note(text []byte, parent, child *node) {
-	if len(s.seen) == mostExpected || len(text) > mostText {
-		s.learn = false
+	if s.full = s.full || len(s.seen) == mostExpected || len(text) > mostText; s.full {
 		return
 	}
 	e := expected{parent: parent, child: child, text: string(text), first: head(text, 0, len(text)), mask: ^uint64(0), size: max(len(text), 8)}

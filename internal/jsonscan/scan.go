@@ -17,6 +17,7 @@ type scanner struct {
 	at     int        // in seen: what is expected next
 	missed int        // how often something else came
 	learn  bool       // seen grows by what comes
+	full   bool       // and by no more
 
 	// By node.id: where the latest value of a node with children begins, 0 if it has none yet. The first
 	// few are in here since escape analysis would move an array that last points to onto the heap.
@@ -198,8 +199,11 @@ func (s *scanner) object(i, left int, n *node) int {
 	}
 	for {
 		end, child := -1, (*node)(nil)
-		if s.seen != nil && !s.learn {
-			end, child = s.expect(i, n)
+		if at := s.at; uint(at) < uint(len(s.seen)) && s.seen[at].parent == n && s.seen[at].at(b, i) {
+			end, child = space(b, i+len(s.seen[at].text)), s.seen[at].child
+			s.at++
+		} else if s.seen != nil && !s.learn {
+			end, child = s.other(i, n)
 		}
 		if end < 0 {
 			if end, child = s.key(i, n); end < 0 {
