@@ -15,22 +15,21 @@ type expected struct {
 	parent, child *node
 	text          string // from the quote before the key to the value
 
-	// The first and the last eight bytes of text, with mask those that it has: most keys are compared without a call.
-	first, last, mask uint64
-	size              int // of text, eight at least
+	// The first sixteen bytes of text, with masks of those that it has: most keys are compared without a call.
+	words, masks [2]uint64
 }
 
 // at says whether text stands at i.
 func (e *expected) at(b []byte, i int) bool {
-	n := len(e.text)
-	if e.size > len(b)-i {
-		return n <= len(b)-i && string(b[i:i+n]) == e.text
+	rest, n := b[i:], len(e.text)
+	if len(rest) < 16 {
+		return len(rest) >= n && string(rest[:n]) == e.text
 	}
-	b = b[i : i+e.size]
-	if (binary.LittleEndian.Uint64(b)^e.first)&e.mask != 0 {
+	first, second := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
+	if (first^e.words[0])&e.masks[0]|(second^e.words[1])&e.masks[1] != 0 {
 		return false
 	}
-	return n <= 8 || binary.LittleEndian.Uint64(b[len(b)-8:]) == e.last && (n <= 16 || string(b[8:len(b)-8]) == e.text[8:n-8])
+	return n <= 16 || n <= len(rest) && string(rest[16:n]) == e.text[16:]
 }
 
 const (
@@ -88,11 +87,11 @@ func (s *scanner) note(text []byte, parent, child *node) {
 	if s.full = s.full || len(s.seen) == mostExpected || len(text) > mostText; s.full {
 		return
 	}
-	e := expected{parent: parent, child: child, text: string(text), first: head(text, 0, len(text)), mask: ^uint64(0), size: max(len(text), 8)}
-	if n := len(text); n > 8 {
-		e.last = head(text, n-8, 8)
-	} else {
-		e.mask >>= 8 * uint(8-n)
+	e := expected{parent: parent, child: child, text: string(text)}
+	for i := range e.words {
+		if left := len(text) - 8*i; left > 0 {
+			e.words[i], e.masks[i] = head(text, 8*i, left), ^uint64(0)>>(64-8*uint(min(left, 8)))
+		}
 	}
 	s.seen = append(s.seen, e)
 }

@@ -199,10 +199,13 @@ func (s *scanner) object(i, left int, n *node) int {
 	}
 	for {
 		end, child := -1, (*node)(nil)
-		if at := s.at; uint(at) < uint(len(s.seen)) && s.seen[at].parent == n && s.seen[at].at(b, i) {
-			end, child = space(b, i+len(s.seen[at].text)), s.seen[at].child
-			s.at++
-		} else if s.seen != nil && !s.learn {
+		if uint(s.at) < uint(len(s.seen)) {
+			if e := &s.seen[s.at]; e.parent == n && e.at(b, i) {
+				end, child = space(b, i+len(e.text)), e.child
+				s.at++
+			}
+		}
+		if end < 0 && s.seen != nil && !s.learn {
 			end, child = s.other(i, n)
 		}
 		if end < 0 {
