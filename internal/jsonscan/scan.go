@@ -106,8 +106,7 @@ func (s *scanner) skip(i, left int) int {
 		case 'n':
 			return s.word(i, "null")
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			i, _, _ = s.num(i, false)
-			return i
+			return s.skipNum(i)
 		}
 	}
 	return s.want(i, "a value")
@@ -132,7 +131,7 @@ func (s *scanner) value(i, left int, v *Value) int {
 		case 'n':
 			k, end = Null, s.word(i, "null")
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			end, k, num = s.num(i, true)
+			end, k, num = s.num(i)
 		default:
 			return s.want(i, "a value")
 		}
