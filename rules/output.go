@@ -244,8 +244,8 @@ func (c *scope) encode() ([]byte, error) {
 		for i := range r.shape.fields {
 			f := &r.shape.fields[i]
 			dst = append(dst, f.label...)
-			if e := f.expression; e.copies && c.slots[e.slot].Kind != jsonscan.Missing {
-				dst = append(dst, c.slots[e.slot].Raw...)
+			if s := c.copied(f.expression); s != nil && s.Kind != jsonscan.Missing {
+				dst = append(dst, s.Raw...)
 				continue
 			}
 			var err error

@@ -111,6 +111,14 @@ func (c *scope) run(e *expression) (Value, error) {
 	return v, nil
 }
 
+// copied gives the field of the payload that an expression is, nil where it is something else.
+func (c *scope) copied(e *expression) *jsonscan.Value {
+	if !e.copies {
+		return nil
+	}
+	return &c.slots[e.slot]
+}
+
 // failed says which expression an error came from, unless one inside of it has said so.
 func failed(err error, e *expression) error {
 	if err == nil {

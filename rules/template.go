@@ -5,6 +5,8 @@ import (
 	"unicode"
 
 	"github.com/expr-lang/expr/ast"
+
+	"edge/internal/jsonscan"
 )
 
 // An address is where a template stands, which decides what data may bring into it.
@@ -142,19 +144,23 @@ func (t *template) render(c *scope) (string, error) {
 			dst = append(dst, p.text...)
 			continue
 		}
-		v, err := c.run(p.expression)
-		if err != nil {
-			return "", err
-		}
 		start := len(dst)
-		if dst, err = appendScalar(dst, v); err == nil {
-			if data := textOf(dst[start:]); data == "" || !harmless(data) {
-				plain = false
-				err = t.kind.checkData(data, p.expression.trusted)
+		if s := c.copied(p.expression); s != nil && s.Kind == jsonscan.String && !s.Escaped { // as nearly always
+			dst = append(dst, s.Raw[1:len(s.Raw)-1]...)
+		} else {
+			v, err := c.run(p.expression)
+			if err != nil {
+				return "", err
+			}
+			if dst, err = appendScalar(dst, v); err != nil {
+				return "", &failure{err: err, expression: p.expression}
 			}
 		}
-		if err != nil {
-			return "", &failure{err: err, expression: p.expression}
+		if data := textOf(dst[start:]); data == "" || !harmless(data) {
+			plain = false
+			if err := t.kind.checkData(data, p.expression.trusted); err != nil {
+				return "", &failure{err: err, expression: p.expression}
+			}
 		}
 	}
 	if !plain || len(dst) > maxTopic {
