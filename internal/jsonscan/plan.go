@@ -18,7 +18,8 @@ type Plan struct {
 // A node is where a path goes through or ends.
 type node struct {
 	slot    int   // in out, for the path that ends here; -1 if none does
-	more    []int // for further paths that end here too; mostly nil
+	more    []int // for further paths that end here too
+	leaf    bool  // one path ends here and none goes on, as mostly
 	id      int   // counts the nodes that have children
 	entries []entry
 	shift   uint
@@ -71,12 +72,10 @@ func (s *sketch) to(key string) *sketch {
 func (p *Plan) build(from *sketch) *node {
 	n := &node{slot: -1}
 	if len(from.slots) > 0 {
-		n.slot = from.slots[0]
-		if len(from.slots) > 1 {
-			n.more = from.slots[1:]
-		}
+		n.slot, n.more = from.slots[0], from.slots[1:]
 	}
 	if len(from.keys) == 0 {
+		n.leaf = len(from.slots) == 1
 		return n
 	}
 	n.id = p.inner

@@ -172,10 +172,8 @@ func (s *scanner) take(i, left int, n *node) int {
 			return end
 		}
 	}
-	if n.more != nil {
-		for _, j := range n.more {
-			s.out[j] = *v
-		}
+	for _, j := range n.more {
+		s.out[j] = *v
 	}
 	return end
 }
@@ -212,10 +210,13 @@ func (s *scanner) object(i, left int, n *node) int {
 				return end
 			}
 		}
-		if child != nil {
-			i = s.take(end, left-1, child)
-		} else {
+		switch {
+		case child == nil:
 			i = s.skip(end, left-1)
+		case child.leaf:
+			i = s.value(end, left-1, &s.out[child.slot])
+		default:
+			i = s.take(end, left-1, child)
 		}
 		if i < 0 {
 			return i
