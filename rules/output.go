@@ -210,7 +210,13 @@ func (c *scope) appendField(dst []byte, i int) ([]byte, error) {
 		}
 		return append(dst, s.Raw...), nil
 	}
-	dst, err := c.out.values[i].appendJSON(dst, &c.budget)
+	v := &c.out.values[i]
+	if v.kind == Float && v.text == "" {
+		if out, ok := jsonscan.AppendFloat(dst, v.float()); ok {
+			return out, nil
+		}
+	}
+	dst, err := v.appendJSON(dst, &c.budget)
 	return dst, failed(err, e)
 }
 

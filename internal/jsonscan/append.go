@@ -146,11 +146,12 @@ func AppendFloat(dst []byte, f float64) ([]byte, bool) {
 		}
 		return dst, true
 	case size < 1e9:
-		if milli := uint64(size*1e3 + 0.5); float64(milli)/1e3 == size {
-			return appendDecimal(dst, f < 0, milli/1e3, milli%1e3, 0), true
+		// Signed, since the processor has no conversion of unsigned ones.
+		if milli := int64(size*1e3 + 0.5); float64(milli)/1e3 == size {
+			return appendDecimal(dst, f < 0, uint64(milli)/1e3, uint64(milli)%1e3, 0), true
 		}
-		if micro := uint64(size*1e6 + 0.5); float64(micro)/1e6 == size {
-			return appendDecimal(dst, f < 0, micro/1e6, micro/1e3%1e3, micro%1e3), true
+		if micro := int64(size*1e6 + 0.5); float64(micro)/1e6 == size {
+			return appendDecimal(dst, f < 0, uint64(micro)/1e6, uint64(micro)/1e3%1e3, uint64(micro)%1e3), true
 		}
 	}
 	form := byte('f')

@@ -197,7 +197,7 @@ func (s *scanner) num(i int) (end int, k Kind, bits uint64) {
 	}
 	// Both are exact, so their quotient is the nearest float64: 25 ns less than ParseFloat.
 	if exact && m <= 1<<53 && digits+fraction <= 19 {
-		f := float64(m) / pow10[fraction]
+		f := float64(int64(m)) / pow10[fraction] // signed: the processor has no conversion of unsigned ones
 		if neg {
 			f = -f
 		}
