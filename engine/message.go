@@ -17,6 +17,8 @@ import (
 // A message is done when all its branches are settled; then its parent has one branch less. At the root
 // the source is told, and acknowledges.
 type Message struct {
+	_ [0]atomic.Int32 // go vet sees to it that none is copied
+
 	Topic   string // the topic it came in on, or that of its cause
 	Address string // the topic, subject or path of this output; "" where the sink has no use for one
 	ID      string // what makes it itself, for deduplication downstream

@@ -221,7 +221,7 @@ func (s *scanner) object(i, left int, n *node) int {
 		if i < 0 {
 			return i
 		}
-		if uint(i) >= uint(len(b)) || b[i] != ',' { // mostly no white space is before it, nor behind
+		if uint(i) >= uint(len(b)) || b[i] != ',' { // mostly there is no white space before it, nor behind
 			if i = space(b, i); i >= len(b) {
 				return s.want(i, "',' or '}'")
 			}
