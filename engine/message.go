@@ -17,6 +17,8 @@ import (
 // A message is done when all its branches are settled; then its parent has one branch less. At the root
 // the source is told, and acknowledges.
 type Message struct {
+	_ [0]atomic.Int32 // go vet sees to it that none is copied
+
 	Topic   string // the topic it came in on, or that of its cause
 	Address string // the topic, subject or path of this output; "" where the sink has no use for one
 	ID      string // what makes it itself, for deduplication downstream
@@ -30,11 +32,13 @@ type Message struct {
 	Received time.Time
 	Meta     *Meta // what the protocol said about it; nil for a message that a rule made
 
-	parent   *Message
-	origin   Origin
-	settled  func(*Message, Outcome)
-	branches atomic.Int32
-	worst    atomic.Int32
+	parent  *Message
+	origin  Origin
+	settled func(*Message, Outcome)
+	// These two are atomic but where nobody else can have the message: a store that others may see costs as much as all
+	// the rest of Receive.
+	branches int32
+	worst    int32
 
 	port         *port    // let it in and is told when it is done; nil if it came in by no source
 	older, newer *Message // its neighbours in flight; guarded by the gate
@@ -79,8 +83,7 @@ type Origin interface {
 // is called once, from whichever goroutine settled last; it must not block. m may be used again after that.
 func (m *Message) Receive(settled func(*Message, Outcome)) {
 	m.parent, m.origin, m.settled, m.port = nil, nil, settled, nil
-	m.worst.Store(int32(Delivered))
-	m.branches.Store(1)
+	m.worst, m.branches = int32(Delivered), 1
 }
 
 // From makes m a branch of parent with one branch of its own, its maker's. origin may be nil. Nothing may
@@ -89,8 +92,7 @@ func (m *Message) Receive(settled func(*Message, Outcome)) {
 func (m *Message) From(parent *Message, origin Origin) {
 	parent.Hold()
 	m.parent, m.origin, m.settled, m.port = parent, origin, nil, nil
-	m.worst.Store(int32(Delivered))
-	m.branches.Store(1)
+	m.worst, m.branches = int32(Delivered), 1
 }
 
 // Parent is the message that m was made of, nil for one that was received.
@@ -105,7 +107,7 @@ func (m *Message) Root() *Message {
 }
 
 // Hold says that one more branch keeps m. The caller holds a branch itself.
-func (m *Message) Hold() { m.branches.Add(1) }
+func (m *Message) Hold() { atomic.AddInt32(&m.branches, 1) }
 
 // Done settles one branch of m as delivered.
 func (m *Message) Done() { m.Settle(Delivered) }
@@ -115,15 +117,11 @@ func (m *Message) Done() { m.Settle(Delivered) }
 func (m *Message) Settle(outcome Outcome) {
 	for m != nil {
 		m.raise(outcome)
-		left := m.branches.Add(-1)
-		if left > 0 {
+		if !m.last() {
 			return
 		}
-		if left < 0 {
-			panic("engine: a message was settled more often than held")
-		}
 		parent := m.parent
-		outcome = Outcome(m.worst.Load())
+		outcome = Outcome(atomic.LoadInt32(&m.worst))
 		if m.origin != nil {
 			m.origin.Settled(m, outcome)
 		}
@@ -132,6 +130,19 @@ func (m *Message) Settle(outcome Outcome) {
 		}
 		m = parent
 	}
+}
+
+// last takes one branch off and says whether it was the last.
+func (m *Message) last() bool {
+	if atomic.LoadInt32(&m.branches) == 1 { // the caller's: only who holds a branch can add one
+		m.branches = 0
+		return true
+	}
+	left := atomic.AddInt32(&m.branches, -1)
+	if left < 0 {
+		panic("engine: a message was settled more often than held")
+	}
+	return left == 0
 }
 
 // finish gives up the room that m took in flight and then tells the source, which may at once use m again.
@@ -150,8 +161,8 @@ func (m *Message) finish(outcome Outcome) {
 
 func (m *Message) raise(outcome Outcome) {
 	for {
-		was := m.worst.Load()
-		if int32(outcome) <= was || m.worst.CompareAndSwap(was, int32(outcome)) {
+		was := atomic.LoadInt32(&m.worst)
+		if int32(outcome) <= was || atomic.CompareAndSwapInt32(&m.worst, was, int32(outcome)) {
 			return
 		}
 	}

@@ -33,6 +33,7 @@ func (g *gate) enter(m *Message, p *port) bool {
 	}
 	u.Messages++
 	u.Bytes += size
+	p.in++
 	*p.order++
 	m.Order = *p.order
 	u.MaxMessages = max(u.MaxMessages, u.Messages)
@@ -88,7 +89,7 @@ type port struct {
 	shut       bool         // nothing is let in any more; guarded by the gate
 	unsettled  atomic.Int64 // messages, and one for Run
 	drained    chan struct{}
-	in         atomic.Uint64
+	in         uint64 // guarded by the gate
 	overload   atomic.Uint64
 	refused    atomic.Uint64
 	restarts   atomic.Uint64
@@ -133,7 +134,6 @@ func (p *port) receive(m *Message) bool {
 		}
 		return false
 	}
-	p.in.Add(1)
 	e.lane(m.Topic).push(m)
 	return true
 }

@@ -95,9 +95,13 @@ func (e *Engine) Stats() Stats {
 }
 
 func (p *port) snapshot() SourceStats {
+	gate := &p.engine.gate
+	gate.mu.Lock()
+	in := p.in
+	gate.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := SourceStats{In: p.in.Load(), Overload: p.overload.Load(), Refused: p.refused.Load(),
+	s := SourceStats{In: in, Overload: p.overload.Load(), Refused: p.refused.Load(),
 		Unsettled: int(p.unsettled.Load()), Running: p.runs, Restarts: p.restarts.Load(), Since: p.since}
 	select {
 	case <-p.stopped:

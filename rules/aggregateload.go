@@ -88,7 +88,7 @@ func (b *builder) aggregate(spec *ruleSpec, in names) {
 	r.shape.kind = mapped
 	r.aggregate = &aggregates{rule: r}
 	for _, f := range spec.Aggregate.fields {
-		r.shape.fields = append(r.shape.fields, field{name: f.Key, label: labelOf(f.Key)})
+		r.shape.place(f.Key)
 	}
 	k := &b.compiler
 	k.gathering = &gathering{into: r.aggregate, arguments: in}

@@ -56,79 +56,113 @@ func (k *compiler) literal(node ast.Node) (Value, bool) {
 	return null, false
 }
 
+// A test is a condition, or a part of one, that is decided on what the scanner found. Where known is false it was not:
+// the general way says what it comes to, and counts what is missing.
+type test func(c *scope) (holds, known bool)
+
 // compared makes a comparison of a field with a literal of the general one.
 func (k *compiler) compared(n *ast.BinaryNode, general evaluator) evaluator {
+	decide := k.comparison(n)
+	if decide == nil {
+		return general
+	}
+	return func(c *scope) (Value, error) {
+		if holds, known := decide(c); known {
+			return boolValue(holds), nil
+		}
+		return general(c)
+	}
+}
+
+// testOf gives the test of a whole condition: comparisons, and what and and or make of them. It is nil for all others,
+// and where somebody watches which parts are reached.
+func (k *compiler) testOf(node ast.Node) test {
+	n, ok := node.(*ast.BinaryNode)
+	if !ok || k.watch != nil {
+		return nil
+	}
+	switch n.Operator {
+	case "and", "&&", "or", "||":
+		left, right := k.testOf(n.Left), k.testOf(n.Right)
+		if left == nil || right == nil {
+			return nil
+		}
+		decided := n.Operator == "or" || n.Operator == "||" // the value of the left that settles it
+		return func(c *scope) (holds, known bool) {
+			if holds, known = left(c); !known || holds == decided {
+				return holds, known
+			}
+			return right(c)
+		}
+	}
+	return k.comparison(n)
+}
+
+// comparison gives the test of a field that is held against a literal, nil where that is not what n does.
+func (k *compiler) comparison(n *ast.BinaryNode) test {
+	ordering := orderings[n.Operator]
+	if n.Operator != "==" && n.Operator != "!=" && ordering == nil {
+		return nil
+	}
 	slot, ok := k.fieldOf(n.Left)
 	if !ok {
-		return general
+		return nil
 	}
 	literal, ok := k.literal(n.Right)
 	if !ok {
-		return general
+		return nil
 	}
-	less, same, more := orderOf(n.Operator)
 	switch literal.kind {
 	case String:
-		if n.Operator == "==" || n.Operator == "!=" {
-			return textIs(slot, literal.text, same, general)
+		if ordering == nil {
+			return textIs(slot, literal.text, n.Operator == "==")
 		}
 	case Int, Float:
-		return numberIs(slot, literal, less, same, more, general)
+		return numberIs(slot, literal, orderOf(n.Operator))
 	}
-	return general
+	return nil
 }
 
 // orderOf says what a comparison gives where the left is less than, equal to or more than the right.
-func orderOf(operator string) (less, same, more Value) {
+func orderOf(operator string) (holds [3]bool) {
 	switch operator {
 	case "==":
-		return falseValue, trueValue, falseValue
+		return [3]bool{false, true, false}
 	case "!=":
-		return trueValue, falseValue, trueValue
+		return [3]bool{true, false, true}
 	}
-	holds := orderings[operator]
-	return boolValue(holds(-1)), boolValue(holds(0)), boolValue(holds(1))
+	for i := range holds {
+		holds[i] = orderings[operator](i - 1)
+	}
+	return holds
 }
 
-func textIs(slot int, text string, same Value, general evaluator) evaluator {
-	other := boolValue(same.bits == 0)
-	return func(c *scope) (Value, error) {
+func textIs(slot int, text string, same bool) test {
+	return func(c *scope) (holds, known bool) {
 		s := &c.slots[slot]
 		if s.Kind != jsonscan.String || s.Escaped {
-			return general(c)
+			return false, false
 		}
-		if string(s.Raw[1:len(s.Raw)-1]) == text {
-			return same, nil
-		}
-		return other, nil
+		return (string(s.Raw[1:len(s.Raw)-1]) == text) == same, true
 	}
 }
 
 // exactInFloat is up to where every whole number is a float64.
 const exactInFloat = 1 << 53
 
-func numberIs(slot int, literal, less, same, more Value, general evaluator) evaluator {
+func numberIs(slot int, literal Value, holds [3]bool) test {
 	whole, isWhole := literal.whole()
 	f, _ := literal.number()
 	isWhole = isWhole && (literal.kind == Int || whole >= -exactInFloat && whole <= exactInFloat)
 	inFloat := literal.kind == Float || whole >= -exactInFloat && whole <= exactInFloat
-	return func(c *scope) (Value, error) {
+	return func(c *scope) (bool, bool) {
 		s := &c.slots[slot]
-		order := 0
 		switch {
 		case s.Kind == jsonscan.Int && isWhole:
-			order = cmp(int64(s.Bits), whole)
+			return holds[1+cmp(int64(s.Bits), whole)], true
 		case s.Kind == jsonscan.Float && inFloat:
-			order = cmp(s.Float(), f)
-		default:
-			return general(c)
+			return holds[1+cmp(s.Float(), f)], true
 		}
-		switch {
-		case order < 0:
-			return less, nil
-		case order > 0:
-			return more, nil
-		}
-		return same, nil
+		return false, false
 	}
 }

@@ -71,7 +71,7 @@ func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evalu
 			return nil, sourceErrorf(argument.Location().From, "%s", wrong)
 		}
 	}
-	m, whatNode, movePoint := k.mode, arguments[0], pointMovers[name]
+	m, whatNode := k.mode, arguments[0]
 	if fixed {
 		way, wrong := frames.Between(arguments[1].(*ast.StringNode).Value, arguments[2].(*ast.StringNode).Value)
 		if wrong != nil {
@@ -88,23 +88,18 @@ func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evalu
 			v, err = move(way, v)
 			return v, locate(geoError(name, err), at)
 		}
-		read := k.pointReader(whatNode, way.LonLat())
-		if read == nil || movePoint == nil {
+		moved := k.movedPoint(name, arguments)
+		if moved == nil {
 			return whole, nil
 		}
 		return func(c *scope) (Value, error) {
-			p, ok := read(c)
-			if !ok {
-				return whole(c)
+			if p, ok := moved(c); ok {
+				return boxed(p), nil
 			}
-			p, err := movePoint(way, p)
-			if err != nil {
-				return null, locate(geoError(name, err), at)
-			}
-			return boxed(p), nil
+			return whole(c)
 		}, nil
 	}
-	read := k.pointReader(whatNode, false)
+	read, movePoint := k.pointReader(whatNode, false), pointMovers[name]
 	f := &function{name: name, call: func(c *scope, args []Value) (Value, error) {
 		if !args[1].isString() || !args[2].isString() {
 			return null, fail(WrongType, "%s: the names of frames are text", name)
@@ -123,6 +118,46 @@ func (k *compiler) geoFunction(name string, arguments []ast.Node, at int) (evalu
 		return v, geoError(name, err)
 	}}
 	return k.apply(f, arguments, at)
+}
+
+// movedPoint gives what moves a point of the payload between frames that are written as text, nil where a call does
+// something else. It is false where anything is wrong: the general way says what.
+func (k *compiler) movedPoint(name string, arguments []ast.Node) func(c *scope) (geo.Point, bool) {
+	move := pointMovers[name]
+	if move == nil || len(arguments) != 3 {
+		return nil
+	}
+	from, ok := arguments[1].(*ast.StringNode)
+	to, ok2 := arguments[2].(*ast.StringNode)
+	if !ok || !ok2 {
+		return nil
+	}
+	way, wrong := k.set.frames.Between(from.Value, to.Value)
+	if wrong != nil {
+		return nil
+	}
+	read := k.pointReader(arguments[0], way.LonLat())
+	if read == nil {
+		return nil
+	}
+	return func(c *scope) (geo.Point, bool) {
+		p, ok := read(c)
+		if !ok {
+			return p, false
+		}
+		p, err := move(way, p)
+		return p, err == nil
+	}
+}
+
+// pointOfCall is movedPoint for a whole expression.
+func (k *compiler) pointOfCall(node ast.Node) func(c *scope) (geo.Point, bool) {
+	if call, ok := node.(*ast.CallNode); ok {
+		if callee, ok := call.Callee.(*ast.IdentifierNode); ok {
+			return k.movedPoint(callee.Value, call.Arguments)
+		}
+	}
+	return nil
 }
 
 // geoError gives an error of package geo its class.

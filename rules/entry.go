@@ -30,7 +30,11 @@ const maxCached = 4096 // topics that a lane remembers
 
 // find gives the rules for a topic.
 func (l *lane) find(source, topic string) *entry {
-	known := l.topics[source]
+	known := l.known
+	if source != l.source || known == nil {
+		known = l.topics[source]
+		l.source, l.known = source, known
+	}
 	if e := known[topic]; e != nil {
 		return e
 	}
@@ -40,7 +44,7 @@ func (l *lane) find(source, topic string) *entry {
 	}
 	if known == nil {
 		known = map[string]*entry{}
-		l.topics[source] = known
+		l.topics[source], l.known = known, known
 	}
 	e := &entry{mark: l.markOf(source)}
 	topic = strings.Clone(topic)

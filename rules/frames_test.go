@@ -184,6 +184,12 @@ func TestNamesOfCoordinates(t *testing.T) {
 		{`transform(payload, payload.f, "site")`, `{"x":1,"y":2,"f":"F9"}`, `unknown_frame: transform: no frame "F9"; known: F3`},
 		{`transform(payload, payload.f, "site")`, `{"x":1,"y":2,"f":"moon"}`, `not_connected: transform: no way from "moon" to "site"`},
 		{`transform_pose(payload, "site", "wgs")`, `{"x":1,"y":2,"yaw":1}`, `wrong_type: transform_pose: frame "wgs" is in lon and lat`},
+		{`transform(payload, "F3", "F3").lon`, `{"x":1,"y":2}`, `null`},
+		{`transform(payload, "F3", "F3").z`, `{"x":1,"y":2}`, `null`},
+		{`transform(payload, "F3", "F3").z`, `{"x":1,"y":2,"z":3}`, `3`},
+		{`transform(payload, "F3", "F3").y`, `[1,2]`, `2`},
+		{`transform(payload, "wgs", "wgs").x`, `{"lon":1,"lat":2,"h":3}`, `null`},
+		{`transform(payload, "wgs", "wgs").h`, `{"lon":1,"lat":2,"h":3}`, `3`},
 		{`transform_vector(payload, "site", "wgs")`, `{"x":1,"y":2}`, `wrong_type: transform_vector: frame "wgs" is in lon and lat`},
 	} {
 		got, err := Eval(test.expr, []byte(test.payload), "t", []File{{Name: "rules/f.yaml", Data: []byte(earthFrames)}}, Env{})

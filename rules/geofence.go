@@ -94,7 +94,7 @@ func (r *rule) patrol(c *scope, stage fenceStage) {
 	for i, f := range r.fences {
 		if f.stage == stage {
 			v, err := f.update(c, r.memory)
-			c.fences[i] = lazy{known, v, err}
+			c.fences[i] = lazy{state: known, value: v, err: err}
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/expr-lang/expr/ast"
 	"gopkg.in/yaml.v3"
 
 	"edge/internal/strictyaml"
@@ -187,7 +186,7 @@ func (b *builder) result(spec *ruleSpec, in names) {
 	in.out = true
 	if block != nil {
 		for _, f := range block.fields {
-			r.shape.fields = append(r.shape.fields, field{name: f.Key, label: labelOf(f.Key)})
+			r.shape.place(f.Key)
 		}
 		for i, f := range block.fields {
 			r.shape.fields[i].expression = b.value(f.Value, kind+"."+f.Key, in)
@@ -333,24 +332,14 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 		b.add(b.place(text, offset+at), "%s: %s%s", where, err.message, picture(source, err.at))
 		return nil
 	}
-	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval}
-	e.trusted = trusted(b.tree.root)
-	e.slot, e.copies = b.fieldOf(b.tree.root)
+	root := b.tree.root
+	e := &expression{source: source, field: where, pos: b.place(text, offset), eval: eval, trusted: trusted(root)}
+	e.test, e.point = b.testOf(root), b.pointOfCall(root)
+	e.slot, e.copies = b.fieldOf(root)
 	if b.gathering != nil {
 		b.gathering.into.place(e)
 	}
 	return e
-}
-
-// trusted says whether an expression may bring separators into an address: a topic or a part of one may, and
-// what the author has marked.
-func trusted(node ast.Node) bool {
-	if call, ok := node.(*ast.CallNode); ok {
-		callee, ok := call.Callee.(*ast.IdentifierNode)
-		return ok && callee.Value == "raw"
-	}
-	root, path := pathOf(node)
-	return root != nil && (root.Value == "topic" && len(path) == 0 || root.Value == "params" && len(path) == 1)
 }
 
 // place gives the line and column of a character of a text.

@@ -27,8 +27,17 @@ const (
 // A field is one entry of map or set.
 type field struct {
 	name       string // as written; of set: a path with dots
-	label      []byte // "name": in JSON
+	label      []byte // {"name": or ,"name": in JSON
 	expression *expression
+}
+
+// place puts another field behind those that are there.
+func (s *shape) place(name string) {
+	mark := byte('{')
+	if len(s.fields) > 0 {
+		mark = ','
+	}
+	s.fields = append(s.fields, field{name: name, label: append([]byte{mark}, labelOf(name)...)})
 }
 
 // An edit is a node of the tree of changes that set and remove make to an object.
@@ -201,7 +210,13 @@ func (c *scope) appendField(dst []byte, i int) ([]byte, error) {
 		}
 		return append(dst, s.Raw...), nil
 	}
-	dst, err := c.out.values[i].appendJSON(dst, &c.budget)
+	v := &c.out.values[i]
+	if v.kind == Float && v.text == "" {
+		if out, ok := jsonscan.AppendFloat(dst, v.float()); ok {
+			return out, nil
+		}
+	}
+	dst, err := v.appendJSON(dst, &c.budget)
 	return dst, failed(err, e)
 }
 
@@ -228,12 +243,17 @@ func (c *scope) encode() ([]byte, error) {
 		dst, err := c.item.appendJSON(c.arena.room(), &c.budget)
 		return c.arena.keep(dst), err
 	case mapped:
-		dst := append(c.arena.room(), '{')
+		dst := c.arena.room()
+		if len(r.shape.fields) == 0 {
+			dst = append(dst, '{')
+		}
 		for i := range r.shape.fields {
-			if i > 0 {
-				dst = append(dst, ',')
+			f := &r.shape.fields[i]
+			dst = append(dst, f.label...)
+			if s := c.copied(f.expression); s != nil && s.Kind != jsonscan.Missing {
+				dst = append(dst, s.Raw...)
+				continue
 			}
-			dst = append(dst, r.shape.fields[i].label...)
 			var err error
 			if dst, err = c.appendField(dst, i); err != nil {
 				return nil, err

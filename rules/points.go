@@ -246,25 +246,38 @@ func poseIn(v Value, lonLat bool) (geo.Pose, error) {
 	return pose, nil
 }
 
-// pointMember reads p.x and its likes.
-func pointMember(p geo.Point, name string) (Value, error) {
-	geographic := p.Shape == geo.LonLat || p.Shape == geo.LonLatH
+// An axis is which coordinate of a point a name means: one of its names in a plane, or of those on the earth.
+type axis struct {
+	index      int // 0 for X, 1 for Y, 2 for Z; -1: it is no name of a coordinate
+	geographic bool
+}
+
+func axisOf(name string) axis {
 	switch name {
-	case "x", "lon":
-		if (name == "lon") == geographic {
+	case "x", "y", "z":
+		return axis{index: int(name[0] - 'x')}
+	case "lon", "lat", "h":
+		return axis{slices.Index(lonLatNames[:], name), true}
+	}
+	return axis{index: -1}
+}
+
+// of reads p.x and its likes.
+func (a axis) of(p *geo.Point) (Value, error) {
+	if geographic := p.Shape == geo.LonLat || p.Shape == geo.LonLatH; a.geographic == geographic {
+		switch {
+		case a.index == 0:
 			return floatValue(p.X)
-		}
-	case "y", "lat":
-		if (name == "lat") == geographic {
+		case a.index == 1:
 			return floatValue(p.Y)
-		}
-	case "z", "h":
-		if (name == "h") == geographic && !p.Shape.Flat() {
+		case a.index == 2 && !p.Shape.Flat():
 			return floatValue(p.Z)
 		}
 	}
 	return null, nil
 }
+
+func pointMember(p geo.Point, name string) (Value, error) { return axisOf(name).of(&p) }
 
 func poseMember(p geo.Pose, name string) (Value, error) {
 	switch {

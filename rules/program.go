@@ -152,6 +152,8 @@ type lane struct {
 	aside   scope                        // of results, while a message is handled
 	topics  map[string]map[string]*entry // by source: what was found for a topic
 	cached  int
+	source  string               // of the last message; mostly the next is of the same
+	known   map[string]*entry    // its topics
 	guesses [4]jsonscan.Guess    // what payloads look like
 	marks   map[string]*passMark // by source
 	emit    engine.Emit          // of the message that is handled

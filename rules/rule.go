@@ -201,6 +201,11 @@ func (c *scope) condition(e *expression) (bool, error) {
 	if e == nil {
 		return true, nil
 	}
+	if e.test != nil {
+		if holds, known := e.test(c); known {
+			return holds, nil
+		}
+	}
 	v, err := c.run(e)
 	if err != nil {
 		return false, err

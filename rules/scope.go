@@ -5,6 +5,7 @@ import (
 
 	"edge/engine"
 	"edge/internal/jsonscan"
+	"edge/rules/geo"
 )
 
 // A scope is what an expression can see while a rule handles one message. A lane has one and uses it again.
@@ -57,6 +58,7 @@ type lazy struct {
 	state lazyState
 	value Value
 	err   error
+	point geo.Point // in place of the value, see memberOfLet
 }
 
 type lazyState uint8
@@ -65,6 +67,7 @@ const (
 	notYet lazyState = iota
 	underWay
 	known
+	asPoint
 )
 
 // A loop is the state of a predicate: what # and its likes mean.
@@ -108,6 +111,14 @@ func (c *scope) run(e *expression) (Value, error) {
 	return v, nil
 }
 
+// copied gives the field of the payload that an expression is, nil where it is something else.
+func (c *scope) copied(e *expression) *jsonscan.Value {
+	if !e.copies {
+		return nil
+	}
+	return &c.slots[e.slot]
+}
+
 // failed says which expression an error came from, unless one inside of it has said so.
 func failed(err error, e *expression) error {
 	if err == nil {
@@ -139,9 +150,12 @@ func (c *scope) topic() (Value, error) {
 // let gives one of the rule's lets, computed when it is first read.
 func (c *scope) let(i int) (Value, error) {
 	l := &c.lets[i]
-	if l.state == notYet {
+	switch l.state {
+	case notYet:
 		l.state = known
 		l.value, l.err = c.nested(c.rule.lets[i])
+	case asPoint:
+		l.state, l.value = known, boxed(l.point)
 	}
 	return l.value, l.err
 }

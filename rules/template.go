@@ -3,6 +3,10 @@ package rules
 import (
 	"strings"
 	"unicode"
+
+	"github.com/expr-lang/expr/ast"
+
+	"edge/internal/jsonscan"
 )
 
 // An address is where a template stands, which decides what data may bring into it.
@@ -76,6 +80,17 @@ func closing(source string, from int) int {
 	return -1
 }
 
+// trusted says whether an expression may bring separators into an address: a topic or a part of one may, and
+// what the author has marked.
+func trusted(node ast.Node) bool {
+	if call, ok := node.(*ast.CallNode); ok {
+		callee, ok := call.Callee.(*ast.IdentifierNode)
+		return ok && callee.Value == "raw"
+	}
+	root, path := pathOf(node)
+	return root != nil && (root.Value == "topic" && len(path) == 0 || root.Value == "params" && len(path) == 1)
+}
+
 // checkFixed says what is wrong with the author's own text of an address.
 func (t *template) checkFixed() string {
 	own := t.fixed
@@ -122,26 +137,36 @@ func (t *template) render(c *scope) (string, error) {
 		return t.fixed, nil
 	}
 	dst := c.arena.room()
+	plain := true // all data is there and harmless, so that joined it is too
 	for i := range t.parts {
 		p := &t.parts[i]
 		if p.expression == nil {
 			dst = append(dst, p.text...)
 			continue
 		}
-		v, err := c.run(p.expression)
-		if err != nil {
-			return "", err
-		}
 		start := len(dst)
-		if dst, err = appendScalar(dst, v); err == nil {
-			err = t.kind.checkData(textOf(dst[start:]), p.expression.trusted)
+		if s := c.copied(p.expression); s != nil && s.Kind == jsonscan.String && !s.Escaped { // as nearly always
+			dst = append(dst, s.Raw[1:len(s.Raw)-1]...)
+		} else {
+			v, err := c.run(p.expression)
+			if err != nil {
+				return "", err
+			}
+			if dst, err = appendScalar(dst, v); err != nil {
+				return "", &failure{err: err, expression: p.expression}
+			}
 		}
-		if err != nil {
-			return "", &failure{err: err, expression: p.expression}
+		if data := textOf(dst[start:]); data == "" || !harmless(data) {
+			plain = false
+			if err := t.kind.checkData(data, p.expression.trusted); err != nil {
+				return "", &failure{err: err, expression: p.expression}
+			}
 		}
 	}
-	if err := t.checkWhole(textOf(dst)); err != nil {
-		return "", &failure{err: err, expression: t.first()}
+	if !plain || len(dst) > maxTopic {
+		if err := t.checkWhole(textOf(dst)); err != nil {
+			return "", &failure{err: err, expression: t.first()}
+		}
 	}
 	return textOf(c.arena.keep(dst)), nil
 }
@@ -172,9 +197,6 @@ func appendScalar(dst []byte, v Value) ([]byte, error) {
 
 // checkData refuses what data may not bring into an address.
 func (a address) checkData(s string, trusted bool) error {
-	if harmless(s) {
-		return nil
-	}
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		return fail(BadAddress, "%q has a control character", s)
 	}
@@ -201,6 +223,8 @@ func (a address) checkData(s string, trusted bool) error {
 	return nil
 }
 
+const maxTopic = 65535
+
 // checkWhole refuses what only shows when the parts are joined.
 func (t *template) checkWhole(s string) error {
 	switch t.kind {
@@ -214,8 +238,8 @@ func (t *template) checkWhole(s string) error {
 		if !t.loose && emptyPart(s, '/') {
 			return fail(BadAddress, "topic %q has an empty level", s)
 		}
-		if len(s) > 65535 {
-			return fail(BadAddress, "the topic is longer than 65535 bytes")
+		if len(s) > maxTopic {
+			return fail(BadAddress, "the topic is longer than %d bytes", maxTopic)
 		}
 	case natsSubject:
 		if s == "" {
@@ -231,14 +255,21 @@ func (t *template) checkWhole(s string) error {
 // harmless says of most data in one go that it may stand anywhere.
 func harmless(s string) bool {
 	for i := 0; i < len(s); i++ {
-		switch b := s[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '-', b == '_':
-		default:
+		if !letters[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// letters are those of which harmless data is made.
+var letters = func() (is [256]bool) {
+	for b := range is {
+		c := byte(b)
+		is[b] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+	}
+	return is
+}()
 
 // emptyPart says whether there is nothing before, after or between separators.
 func emptyPart(s string, separator byte) bool {

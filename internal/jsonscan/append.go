@@ -146,11 +146,12 @@ func AppendFloat(dst []byte, f float64) ([]byte, bool) {
 		}
 		return dst, true
 	case size < 1e9:
-		if milli := uint64(size*1e3 + 0.5); float64(milli)/1e3 == size {
-			return appendDecimal(dst, f < 0, milli/1e3, milli%1e3, 100), true
+		// Signed, since the processor has no conversion of unsigned ones.
+		if milli := int64(size*1e3 + 0.5); float64(milli)/1e3 == size {
+			return appendDecimal(dst, f < 0, uint64(milli)/1e3, uint64(milli)%1e3, 0), true
 		}
-		if micro := uint64(size*1e6 + 0.5); float64(micro)/1e6 == size {
-			return appendDecimal(dst, f < 0, micro/1e6, micro%1e6, 100_000), true
+		if micro := int64(size*1e6 + 0.5); float64(micro)/1e6 == size {
+			return appendDecimal(dst, f < 0, uint64(micro)/1e6, uint64(micro)/1e3%1e3, uint64(micro)%1e3), true
 		}
 	}
 	form := byte('f')
@@ -160,17 +161,20 @@ func AppendFloat(dst []byte, f float64) ([]byte, bool) {
 	return strconv.AppendFloat(dst, f, form, -1, 64), true
 }
 
-// appendDecimal appends a number with few decimals, as rounded coordinates have: unit is the worth of the
-// first of them. No two decimals of up to 15 digits are the same float64, so the one that reads back is the
-// only one and the shortest. It takes 12 ns where strconv takes 48.
-func appendDecimal(dst []byte, neg bool, whole, fraction, unit uint64) []byte {
+// appendDecimal appends a number with few decimals, as rounded coordinates have: three of them in thousandths, and three
+// more in millionths. No two decimals of up to 15 digits are the same float64, so the one that reads back is the only one
+// and the shortest. It takes 12 ns where strconv takes 48.
+func appendDecimal(dst []byte, neg bool, whole, thousandths, millionths uint64) []byte {
 	if neg {
 		dst = append(dst, '-')
 	}
 	dst = append(strconv.AppendUint(dst, whole, 10), '.')
-	for ; fraction > 0; unit /= 10 {
-		dst = append(dst, byte('0'+fraction/unit))
-		fraction %= unit
+	dst = append(dst, byte('0'+thousandths/100), byte('0'+thousandths/10%10), byte('0'+thousandths%10))
+	if millionths > 0 {
+		dst = append(dst, byte('0'+millionths/100), byte('0'+millionths/10%10), byte('0'+millionths%10))
+	}
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
 	}
 	return dst
 }

@@ -1,5 +1,7 @@
 package jsonscan
 
+import "encoding/binary"
+
 // A Guess remembers the members of one payload in their order, for the next one mostly has the same: a key that
 // comes where it was expected costs one comparison, in place of reading and looking it up. That takes about a third
 // off a scan. A Guess belongs to one goroutine and one plan; its zero value knows nothing yet.
@@ -12,6 +14,22 @@ type Guess struct {
 type expected struct {
 	parent, child *node
 	text          string // from the quote before the key to the value
+
+	// The first sixteen bytes of text, with masks of those that it has: most keys are compared without a call.
+	words, masks [2]uint64
+}
+
+// at says whether text stands at i.
+func (e *expected) at(b []byte, i int) bool {
+	rest, n := b[i:], len(e.text)
+	if len(rest) < 16 {
+		return len(rest) >= n && string(rest[:n]) == e.text
+	}
+	first, second := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
+	if (first^e.words[0])&e.masks[0]|(second^e.words[1])&e.masks[1] != 0 {
+		return false
+	}
+	return n <= 16 || n <= len(rest) && string(rest[16:n]) == e.text[16:]
 }
 
 const (
@@ -26,7 +44,7 @@ func (p *Plan) ScanAs(g *Guess, payload []byte, depth int, out []Value) (as bool
 	learn := len(g.members) == 0 || g.wrong >= mostWrong
 	s := scanner{seen: g.members}
 	if learn {
-		s.seen, s.learn = g.members[:0], true
+		s.seen, s.learn, s.at = g.members[:0], true, mostExpected // what is learnt is not expected yet
 	}
 	if err = p.scan(&s, payload, depth, out); err != nil {
 		if learn { // half a payload is no example
@@ -46,14 +64,13 @@ func (p *Plan) ScanAs(g *Guess, payload []byte, depth int, out []Value) (as bool
 	return learn, nil
 }
 
-// expect compares the key at i, of an object that n stands for, with those that are expected next. It gives the
-// offset of the value, or -1.
-func (s *scanner) expect(i int, n *node) (end int, child *node) {
-	for at := s.at; at < len(s.seen) && at < s.at+2; at++ { // the one before may be left out this time
-		e := &s.seen[at]
-		if end = i + len(e.text); e.parent == n && end <= len(s.b) && string(s.b[i:end]) == e.text {
+// other compares the key at i, which is not the one that is expected next, with the one after it: that may be left out
+// this time. It gives the offset of the value, or -1.
+func (s *scanner) other(i int, n *node) (end int, child *node) {
+	if at := s.at + 1; at < len(s.seen) {
+		if e := &s.seen[at]; e.parent == n && e.at(s.b, i) {
 			s.at = at + 1
-			return space(s.b, end), e.child
+			return space(s.b, i+len(e.text)), e.child
 		}
 	}
 	if s.at < mostExpected { // nothing is known of what comes later
@@ -67,9 +84,14 @@ func (s *scanner) expect(i int, n *node) (end int, child *node) {
 
 // note adds a member to what is expected of the next payload.
 func (s *scanner) note(text []byte, parent, child *node) {
-	if len(s.seen) == mostExpected || len(text) > mostText {
-		s.learn = false
+	if s.full = s.full || len(s.seen) == mostExpected || len(text) > mostText; s.full {
 		return
 	}
-	s.seen = append(s.seen, expected{parent, child, string(text)})
+	e := expected{parent: parent, child: child, text: string(text)}
+	for i := range e.words {
+		if left := len(text) - 8*i; left > 0 {
+			e.words[i], e.masks[i] = head(text, 8*i, left), ^uint64(0)>>(64-8*uint(min(left, 8)))
+		}
+	}
+	s.seen = append(s.seen, e)
 }

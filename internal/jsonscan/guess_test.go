@@ -84,6 +84,9 @@ func TestScanAsLearns(t *testing.T) {
 	if !scanBoth(t, plan, g, many) {
 		t.Error("what is beyond what it remembers counts as wrong")
 	}
+	if scanBoth(t, plan, g, `{"a":7,"b":1}`) {
+		t.Error("of a payload with more than it remembers it has learnt nothing")
+	}
 }
 
 func TestScanAsAllocatesNothing(t *testing.T) {

@@ -19,6 +19,7 @@ type Plan struct {
 type node struct {
 	slot    int   // in out, for the path that ends here; -1 if none does
 	more    []int // for further paths that end here too
+	leaf    bool  // one path ends here and none goes on, as mostly
 	id      int   // counts the nodes that have children
 	entries []entry
 	shift   uint
@@ -74,6 +75,7 @@ func (p *Plan) build(from *sketch) *node {
 		n.slot, n.more = from.slots[0], from.slots[1:]
 	}
 	if len(from.keys) == 0 {
+		n.leaf = len(from.slots) == 1
 		return n
 	}
 	n.id = p.inner

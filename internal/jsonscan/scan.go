@@ -17,6 +17,7 @@ type scanner struct {
 	at     int        // in seen: what is expected next
 	missed int        // how often something else came
 	learn  bool       // seen grows by what comes
+	full   bool       // and by no more
 
 	// By node.id: where the latest value of a node with children begins, 0 if it has none yet. The first
 	// few are in here since escape analysis would move an array that last points to onto the heap.
@@ -77,10 +78,11 @@ func (s *scanner) whole(depth int, n *node) error {
 	return err
 }
 
-// space is the offset of the first byte from i on that is no white space.
+// space is the offset of the first byte from i on that is no white space. Here and where else it counts, i is compared
+// as a uint: that it is not negative is then known, and b[i] needs no further look.
 func space(b []byte, i int) int {
 	const white uint64 = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
-	for i < len(b) && b[i] <= ' ' && white>>b[i]&1 != 0 {
+	for uint(i) < uint(len(b)) && b[i] <= ' ' && white>>b[i]&1 != 0 {
 		i++
 	}
 	return i
@@ -88,8 +90,8 @@ func space(b []byte, i int) int {
 
 // skip goes over the value at i, which may be nested left levels deep.
 func (s *scanner) skip(i, left int) int {
-	if i < len(s.b) {
-		switch s.b[i] {
+	if b := s.b; uint(i) < uint(len(b)) {
+		switch b[i] {
 		case '"':
 			i, _ = s.str(i)
 			return i
@@ -104,8 +106,7 @@ func (s *scanner) skip(i, left int) int {
 		case 'n':
 			return s.word(i, "null")
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			i, _, _ = s.num(i, false)
-			return i
+			return s.skipNum(i)
 		}
 	}
 	return s.want(i, "a value")
@@ -114,8 +115,8 @@ func (s *scanner) skip(i, left int) int {
 // value goes over the value at i and fills v.
 func (s *scanner) value(i, left int, v *Value) int {
 	end, k, escaped, num := -1, Missing, false, uint64(0)
-	if i < len(s.b) {
-		switch s.b[i] {
+	if b := s.b; uint(i) < uint(len(b)) {
+		switch b[i] {
 		case '"':
 			k = String
 			end, escaped = s.str(i)
@@ -130,12 +131,12 @@ func (s *scanner) value(i, left int, v *Value) int {
 		case 'n':
 			k, end = Null, s.word(i, "null")
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			end, k, num = s.num(i, true)
+			end, k, num = s.num(i)
 		default:
 			return s.want(i, "a value")
 		}
 		if end >= 0 {
-			v.Kind, v.Escaped, v.Raw, v.Bits = k, escaped, s.b[i:end:end], num
+			v.Kind, v.Escaped, v.Raw, v.Bits = k, escaped, b[i:end:end], num
 		}
 		return end
 	}
@@ -195,33 +196,45 @@ func (s *scanner) object(i, left int, n *node) int {
 	}
 	for {
 		end, child := -1, (*node)(nil)
-		if s.seen != nil && !s.learn {
-			end, child = s.expect(i, n)
+		if uint(s.at) < uint(len(s.seen)) {
+			if e := &s.seen[s.at]; e.parent == n && e.at(b, i) {
+				end, child = space(b, i+len(e.text)), e.child
+				s.at++
+			}
+		}
+		if end < 0 && s.seen != nil && !s.learn {
+			end, child = s.other(i, n)
 		}
 		if end < 0 {
 			if end, child = s.key(i, n); end < 0 {
 				return end
 			}
 		}
-		i = end
-		if child != nil {
-			i = s.take(i, left-1, child)
-		} else {
-			i = s.skip(i, left-1)
+		switch {
+		case child == nil:
+			i = s.skip(end, left-1)
+		case child.leaf:
+			i = s.value(end, left-1, &s.out[child.slot])
+		default:
+			i = s.take(end, left-1, child)
 		}
 		if i < 0 {
 			return i
 		}
-		if i = space(b, i); i >= len(b) {
-			return s.want(i, "',' or '}'")
-		}
-		if b[i] != ',' {
-			if b[i] == '}' {
-				return i + 1
+		if uint(i) >= uint(len(b)) || b[i] != ',' { // mostly there is no white space before it, nor behind
+			if i = space(b, i); i >= len(b) {
+				return s.want(i, "',' or '}'")
 			}
-			return s.want(i, "',' or '}'")
+			if b[i] != ',' {
+				if b[i] == '}' {
+					return i + 1
+				}
+				return s.want(i, "',' or '}'")
+			}
 		}
-		i = space(b, i+1)
+		if i++; uint(i) < uint(len(b)) && b[i] != '"' {
+			i = space(b, i)
+		}
 	}
 }
 
