@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"edge/internal/pacing"
 )
 
 // A Plan says how many messages are sent, and when.
@@ -45,10 +47,13 @@ func (p Plan) Planned() int64 {
 func (p Plan) Run(ctx context.Context, send func(i int64, due time.Time) bool) Sent {
 	planned := p.Planned()
 	s := Sent{Began: time.Now()}
+	var sleep func(time.Duration)
 	var until time.Time
 	switch {
 	case p.Rate > 0:
-		defer preciseSleep()()
+		timer := pacing.NewTimer()
+		defer timer.Close()
+		sleep = timer.Sleep
 		until = s.Began.Add(2*p.due(planned) + time.Second)
 	case p.For > 0:
 		until = s.Began.Add(p.For)
@@ -58,7 +63,7 @@ func (p Plan) Run(ctx context.Context, send func(i int64, due time.Time) bool) S
 		due := now
 		if p.Rate > 0 {
 			due = s.Began.Add(p.due(i))
-			now = sleepUntil(ctx, now, due)
+			now = sleepUntil(ctx, sleep, now, due)
 			late := now.Sub(due)
 			if late > lateAfter {
 				s.Late++
@@ -83,7 +88,7 @@ func (p Plan) due(i int64) time.Duration {
 }
 
 // sleepUntil returns the time it is then. It looks at ctx now and then.
-func sleepUntil(ctx context.Context, now, due time.Time) time.Time {
+func sleepUntil(ctx context.Context, sleep func(time.Duration), now, due time.Time) time.Time {
 	const most = 50 * time.Millisecond
 	for now.Before(due) && ctx.Err() == nil {
 		sleep(min(due.Sub(now), most))

@@ -39,8 +39,7 @@ type Conn struct {
 	last  time.Time     // when data came
 	mean  time.Duration // between reads
 	full  bool          // the last read filled its buffer: there may be more
-	timer *timer        // nil: the connection was not busy yet, or the system has none
-	tried bool
+	timer *Timer        // nil: the connection was not busy yet
 }
 
 // Always is for connections of which every message is waited for.
@@ -78,7 +77,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 			break
 		}
 		if !c.full {
-			c.timer.sleep(Interval - time.Since(c.last))
+			c.timer.Sleep(Interval - time.Since(c.last))
 		}
 		n, err := c.socket.read(b, false)
 		c.last, c.full = time.Now(), n == len(b)
@@ -87,7 +86,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		}
 		if err != errNothing {
 			c.calm()
-			c.timer.close()
+			c.timer.Close()
 			c.timer = nil
 			return 0, err
 		}
@@ -119,11 +118,10 @@ func (c *Conn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 // begin makes the connection a busy one, if the system can do it.
 func (c *Conn) begin() {
-	if !c.tried {
-		c.tried = true
-		c.timer = newTimer()
+	if c.timer == nil {
+		c.timer = NewTimer()
 	}
-	if c.timer != nil && c.socket.wakeAt(lowWater) {
+	if c.timer.exact() && c.socket.wakeAt(lowWater) {
 		c.busy.Store(true)
 	}
 }

@@ -98,24 +98,26 @@ func (s *socket) wakeAt(bytes int) bool {
 	return err == nil && failed == nil
 }
 
-// A timer is finer than the runtime's, which when nothing else is to be done rounds to a millisecond.
-type timer struct {
-	file  *os.File
+// A Timer sleeps more exactly than the runtime, which when nothing else is to be done rounds to a millisecond. It
+// belongs to one goroutine, and holds up no other.
+type Timer struct {
+	file  *os.File // nil: the system has no such timer
 	conn  syscall.RawConn
 	after unix.ItimerSpec
 	armed bool
 	arm   func(fd uintptr) bool
 }
 
-func newTimer() *timer {
+// NewTimer makes a timer, which is as exact as the system allows.
+func NewTimer() *Timer {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return nil
+		return &Timer{}
 	}
-	t := &timer{file: os.NewFile(uintptr(fd), "timer")} // is waited for as a socket is
+	t := &Timer{file: os.NewFile(uintptr(fd), "timer")} // is waited for as a socket is
 	if t.conn, err = t.file.SyscallConn(); err != nil {
-		t.close()
-		return nil
+		t.Close()
+		return &Timer{}
 	}
 	t.arm = func(fd uintptr) bool {
 		if t.armed {
@@ -128,13 +130,24 @@ func newTimer() *timer {
 	return t
 }
 
-func (t *timer) sleep(d time.Duration) {
-	if d <= 0 {
-		return
+func (t *Timer) exact() bool { return t.file != nil }
+
+// Sleep waits for d to pass.
+func (t *Timer) Sleep(d time.Duration) {
+	switch {
+	case d <= 0:
+	case !t.exact():
+		time.Sleep(d)
+	default:
+		t.after.Value = unix.NsecToTimespec(int64(d))
+		t.armed = false
+		_ = t.conn.Read(t.arm) // where that fails there is no delay, and nothing else amiss
 	}
-	t.after.Value = unix.NsecToTimespec(int64(d))
-	t.armed = false
-	_ = t.conn.Read(t.arm) // where that fails there is no delay, and nothing else amiss
 }
 
-func (t *timer) close() { t.file.Close() }
+// Close gives the timer back to the system.
+func (t *Timer) Close() {
+	if t.exact() {
+		t.file.Close()
+	}
+}

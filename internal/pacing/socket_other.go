@@ -16,8 +16,16 @@ func (s *socket) read(b []byte, _ bool) (int, error) { return s.Read(b) }
 func (s *socket) write(b []byte) (int, error)        { return s.Write(b) }
 func (s *socket) wakeAt(int) bool                    { return false }
 
-type timer struct{}
+// A Timer is the runtime's.
+type Timer struct{}
 
-func newTimer() *timer             { return nil }
-func (*timer) sleep(time.Duration) {}
-func (*timer) close()              {}
+// NewTimer makes a timer, which is as exact as the system allows.
+func NewTimer() *Timer { return &Timer{} }
+
+func (*Timer) exact() bool { return false }
+
+// Sleep waits for d to pass.
+func (*Timer) Sleep(d time.Duration) { time.Sleep(d) }
+
+// Close gives the timer back to the system.
+func (*Timer) Close() {}

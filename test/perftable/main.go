@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -62,7 +61,7 @@ var rows = []row{
 
 func main() {
 	doc := flag.String("doc", "docs/performance.md", "the `file` to write the table to")
-	count := flag.Int("count", 3, "how often each benchmark runs; the lowest counts")
+	count := flag.Int("count", 10, "how often each benchmark runs; the lowest counts")
 	flag.Parse()
 	if err := run(*doc, *count); err != nil {
 		fmt.Fprintln(os.Stderr, "perftable:", err)
@@ -79,10 +78,12 @@ func run(doc string, count int) error {
 		return fmt.Errorf("%s: %w", doc, err)
 	}
 	found := results{}
-	for _, pkg := range packages() {
-		fmt.Fprintln(os.Stderr, "measuring", pkg)
-		if err := measure(found, pkg, "-count", strconv.Itoa(count)); err != nil {
-			return err
+	for pass := range count { // many short ones: a machine has bad minutes, and good moments
+		for _, pkg := range packages() {
+			fmt.Fprintf(os.Stderr, "measuring %s, %d of %d\n", pkg, pass+1, count)
+			if err := measure(found, pkg, "-benchtime", "100ms"); err != nil {
+				return err
+			}
 		}
 	}
 	made, err := table(rows, found)
