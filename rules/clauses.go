@@ -216,33 +216,12 @@ func (b *builder) meant(n ast.Node) ast.Node {
 	return n
 }
 
-// literal gives the value of a scalar literal.
+// literal gives the value of a scalar literal, nil among them.
 func (b *builder) literal(n ast.Node) (Value, bool) {
-	switch n := n.(type) {
-	case *ast.NilNode:
+	if _, ok := n.(*ast.NilNode); ok {
 		return null, true
-	case *ast.BoolNode:
-		return boolValue(n.Value), true
-	case *ast.StringNode:
-		return stringValue(n.Value), true
-	case *ast.IntegerNode:
-		return intValue(int64(n.Value)), true
-	case *ast.FloatNode:
-		if i, ok := b.tree.integers[n.Location().From]; ok {
-			return intValue(i), true
-		}
-		v, err := floatValue(n.Value)
-		return v, err == nil
-	case *ast.UnaryNode:
-		if n.Operator == "-" {
-			v, ok := b.literal(n.Node)
-			if ok && v.isNumber() {
-				v, err := negate(v)
-				return v, err == nil
-			}
-		}
 	}
-	return null, false
+	return b.compiler.literal(n)
 }
 
 // probe gives the probe of an expression, one for all rules that have the same; nil where it may read more than the
