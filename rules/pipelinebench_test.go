@@ -79,11 +79,7 @@ func BenchmarkPipelineFilter(b *testing.B) {
 
 // BenchmarkPipelineTransform: BenchmarkTransform in the engine.
 func BenchmarkPipelineTransform(b *testing.B) {
-	benchmarkPipeline(b, `    when: payload.dataType == "ROBOT" and payload.battery >= 20
-    let: {p: 'transform(payload.coordinates, "F3", "building")'}
-    map: {id: payload.id, floor: payload.floorName, x: p.x, y: p.y, ts: payload.ts, seq: payload.seq}
-    route: [{to: mq, topic: "out/{{ out.floor }}/{{ out.id }}"}]
-`)
+	benchmarkPipeline(b, transforming)
 }
 
 // BenchmarkNaiveFilter is the baseline of a filter: encoding/json to a map, and Go by hand.

@@ -100,7 +100,7 @@ func TestBenchBroker(t *testing.T) {
 // The process of edge is on this machine: what it used is in the report.
 func TestBenchProcess(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("/proc is read")
+		t.Skip("what another process uses is read from /proc, which this system has not")
 	}
 	e := newEcho(t, same)
 	r, code := e.bench(t, "-n", "100", "--pid", strconv.Itoa(os.Getpid()))

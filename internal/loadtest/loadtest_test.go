@@ -171,7 +171,7 @@ func TestLedgerForgets(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("/proc is read")
+		t.Skip("what a process uses is read from /proc, which this system has not")
 	}
 	own, err := UsageOf(os.Getpid())
 	for u := own; err == nil && u.CPU < own.CPU+30*time.Millisecond; u, err = UsageOf(os.Getpid()) {
