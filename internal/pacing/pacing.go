@@ -63,9 +63,6 @@ func New(nc net.Conn, urgent *atomic.Int32) net.Conn {
 	return c
 }
 
-// Busy says whether the connection is looked at at intervals. Any goroutine may call it.
-func (c *Conn) Busy() bool { return c.busy.Load() }
-
 // Read reads what is there, or waits for something to come.
 func (c *Conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
@@ -86,8 +83,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		}
 		if err != errNothing {
 			c.calm()
-			c.timer.Close()
-			c.timer = nil
+			c.release()
 			return 0, err
 		}
 		if empty == mostEmpty {
@@ -95,6 +91,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 		}
 	}
 	n, err := c.socket.read(b, true)
+	if err != nil {
+		c.release()
+	}
 	if c.urgent.Load() > 0 {
 		c.mean = slowest
 		return n, err
@@ -123,6 +122,14 @@ func (c *Conn) begin() {
 	}
 	if c.timer.exact() && c.socket.wakeAt(lowWater) {
 		c.busy.Store(true)
+	}
+}
+
+// release gives the timer back, since an error is most often the end.
+func (c *Conn) release() {
+	if c.timer != nil {
+		c.timer.Close()
+		c.timer = nil
 	}
 }
 
