@@ -12,6 +12,7 @@ import (
 
 	"edge/internal/loadtest"
 	"edge/internal/mqttconn"
+	"edge/internal/pacing"
 )
 
 // benchOptions are the flags of edge bench.
@@ -175,7 +176,7 @@ func (o *benchOptions) checkBroker() error {
 }
 
 func (o *benchOptions) plan() loadtest.Plan {
-	return loadtest.Plan{Rate: o.rate, N: o.n, For: o.length}
+	return loadtest.Plan{Rate: o.rate, N: o.n, For: o.length, Sleeper: exactSleep}
 }
 
 // bench measures and reports. ctx ends it early, with a report.
@@ -201,4 +202,10 @@ func (o *benchOptions) measure(ctx context.Context, stderr io.Writer) (*benchRep
 		return benchBroker(ctx, o, stderr)
 	}
 	return benchInProcess(ctx, o, stderr)
+}
+
+// exactSleep is how a schedule of thousands a second waits, without holding up others.
+func exactSleep() (sleep func(time.Duration), end func()) {
+	t := pacing.NewTimer()
+	return t.Sleep, t.Close
 }

@@ -310,7 +310,7 @@ func (b *benchEngine) cost(ctx context.Context, plan loadtest.Plan) (lowest time
 	f := &feed{next: func(m *engine.Message) bool { m.Done(); return true }}
 	try := loadtest.Plan{N: 10_000}
 	if plan.Rate > 0 { // it wakes up for single messages, which is most of it
-		try = loadtest.Plan{Rate: plan.Rate, N: int64(math.Ceil(plan.Rate / 5))}
+		try = loadtest.Plan{Rate: plan.Rate, N: int64(math.Ceil(plan.Rate / 5)), Sleeper: exactSleep}
 	}
 	for range 3 {
 		before, known := ownUsage()

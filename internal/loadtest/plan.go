@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 	"time"
-
-	"edge/internal/pacing"
 )
 
 // A Plan says how many messages are sent, and when.
@@ -13,6 +11,9 @@ type Plan struct {
 	Rate float64       // a second: message i is due i/Rate after the start. 0: as fast as they are taken
 	N    int64         // how many; 0: no bound
 	For  time.Duration // how long; 0: no bound. One of the two is set
+
+	// Sleeper gives what a schedule sleeps with, and ends it; nil: the runtime's, which rounds to a millisecond.
+	Sleeper func() (sleep func(time.Duration), end func())
 }
 
 // Sent is what became of a Plan.
@@ -47,13 +48,15 @@ func (p Plan) Planned() int64 {
 func (p Plan) Run(ctx context.Context, send func(i int64, due time.Time) bool) Sent {
 	planned := p.Planned()
 	s := Sent{Began: time.Now()}
-	var sleep func(time.Duration)
+	sleep := time.Sleep
 	var until time.Time
 	switch {
 	case p.Rate > 0:
-		timer := pacing.NewTimer()
-		defer timer.Close()
-		sleep = timer.Sleep
+		if p.Sleeper != nil {
+			exact, end := p.Sleeper()
+			defer end()
+			sleep = exact
+		}
 		until = s.Began.Add(2*p.due(planned) + time.Second)
 	case p.For > 0:
 		until = s.Began.Add(p.For)
@@ -99,7 +102,7 @@ func sleepUntil(ctx context.Context, sleep func(time.Duration), now, due time.Ti
 
 // WarmUp is what is sent before p and not counted: a tenth of it, at most a second or 10,000 messages.
 func (p Plan) WarmUp() Plan {
-	w := Plan{Rate: p.Rate, N: 10_000, For: time.Second}
+	w := Plan{Rate: p.Rate, N: 10_000, For: time.Second, Sleeper: p.Sleeper}
 	if p.For > 0 {
 		w.For = min(w.For, p.For/10)
 	}
