@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,13 @@ func (o *oracle) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.n
+}
+
+// sequence is what came of a device, in order.
+func (o *oracle) sequence(device int) []int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.came[device])
 }
 
 // published is how many messages were sent, by device and in all.
