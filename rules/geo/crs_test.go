@@ -278,6 +278,26 @@ func TestGeodesicsAgree(t *testing.T) {
 	azimuth.check(t, "degrees", 1e-8)
 }
 
+// A short way has all its digits: a step to the east is nu cos(lat), one to the north rho, for each radian.
+func TestShortGeodesics(t *testing.T) {
+	const a, e2 = 6378137, 2/298.257223563 - 1/(298.257223563*298.257223563)
+	for _, lat := range []float64{-80, -33.25, 0, 31.5, 45, 60, 89} {
+		for _, degrees := range []float64{1e-6, 1e-9, 1e-12} { // 11 cm, 0.1 mm, 0.1 um, where lat + degrees differs by what is rounded
+			sin, cos := math.Sincos(lat * math.Pi / 180)
+			w := math.Sqrt(1 - e2*sin*sin)
+			east, azimuth, _, err := geo.Inverse(0, lat, degrees, lat)
+			if want := a / w * cos * degrees * math.Pi / 180; err != nil || math.Abs(east/want-1) > 1e-13 || math.Abs(azimuth-90) > 1e-6 {
+				t.Errorf("%g degrees east of lat %g: %g m, want %g, azimuth %g, %v", degrees, lat, east, want, azimuth, err)
+			}
+			to := lat + degrees
+			north, azimuth, _, err := geo.Inverse(7, lat, 7, to)
+			if want := a * (1 - e2) / (w * w * w) * (to - lat) * math.Pi / 180; err != nil || math.Abs(north/want-1) > 1e-7 || azimuth != 0 {
+				t.Errorf("%g degrees north of lat %g: %g m, want %g, azimuth %g, %v", degrees, lat, north, want, azimuth, err)
+			}
+		}
+	}
+}
+
 // FuzzCRS: whatever the name and the numbers, there is no panic, and numbers in their range come out or an *Error
 // does. What a projection takes, it gives back.
 func FuzzCRS(f *testing.F) {
