@@ -3,11 +3,8 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"time"
 
 	"github.com/axiomhq/hyperloglog"
-
-	"edge/internal/jsonscan"
 )
 
 // distinctPrecision gives a HyperLogLog of 2^14 registers of a byte, with a standard error of 0.81 %.
@@ -34,7 +31,7 @@ func (d *distinctValues) size() int {
 
 func (c *cell) addDistinct(slot *extra, v *Value) error {
 	d := distinctIn(slot)
-	id, err := appendDistinct(d.buffer[:0], *v)
+	id, err := appendEqual(d.buffer[:0], *v)
 	if err != nil {
 		return err
 	}
@@ -55,24 +52,6 @@ func distinctIn(slot *extra) *distinctValues {
 		*slot = d
 	}
 	return d
-}
-
-// appendDistinct gives what makes a value itself: 1 and 1.0 are one, 1 and "1" are two, in lists and objects too.
-func appendDistinct(dst []byte, v Value) ([]byte, error) {
-	switch {
-	case v.kind < Object:
-		return appendIdentity(dst, v), nil
-	case v.kind == Boxed:
-		if t, ok := v.ref.(time.Time); ok { // one moment, in whatever zone it is told
-			v.ref = t.UTC()
-		}
-	}
-	text, err := v.appendJSON(nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	v = unbox(jsonscan.Decode(text)) // so that the order of keys and the way numbers are written do not matter
-	return v.appendJSON(append(dst, 'j'), nil)
 }
 
 func (d *distinctValues) add(f fingerprint) {

@@ -10,7 +10,7 @@ import (
 func (s *setCompiler) checkCircles() {
 	var certain []*rule
 	for _, r := range s.program.rules {
-		if r.enabled && !r.shadow && r.when == nil && r.split == nil && r.memory == nil && slices.Contains(r.sources, localName) {
+		if r.enabled && !r.shadow && !r.mayStop() && slices.Contains(r.sources, localName) {
 			certain = append(certain, r)
 		}
 	}
@@ -37,6 +37,11 @@ func (s *setCompiler) checkCircles() {
 		s.errs.Add(r.pos, "rule %q: its messages go round in a circle through local, for ever: %s; give one of these a when:",
 			r.name, strings.Join(append(names, r.name), " → "))
 	}
+}
+
+// mayStop says whether the rule has anything that could keep a message from its routes, but for errors.
+func (r *rule) mayStop() bool {
+	return r.when != nil || r.split != nil || r.absent != nil || r.dedupe != nil || r.window != nil || r.onChange != nil || r.throttle != nil
 }
 
 // circle is the shortest way from a node back to it, nil if there is none.
@@ -69,7 +74,7 @@ func circle(feeds [][]int, start int) []int {
 func (r *rule) feeds(to *rule) bool {
 	for i := range r.routes {
 		way := &r.routes[i]
-		if way.when != nil {
+		if way.when != nil && way.when.source != "" { // a trial gives all routes a when, to see which are taken
 			if r.first {
 				return false // it may be the only one
 			}

@@ -18,6 +18,7 @@ var coordinateFunctions = map[string]*function{
 	"angle_diff":  {name: "angle_diff", min: 2, max: 2, call: angleDiff},
 	"geohash":     {name: "geohash", min: 2, max: 2, call: geohash},
 	"utm_zone":    {name: "utm_zone", min: 1, max: 1, call: utmZone},
+	"mgrs":        {name: "mgrs", min: 1, max: 1, call: mgrs},
 }
 
 // lonLatOf reads a point on the earth. Its longitude is brought to -180..180.
@@ -285,6 +286,15 @@ func utmZone(_ *scope, args []Value) (Value, error) {
 	}
 	zone, err := geo.UTMZone(p.X, p.Y)
 	return stringValue(zone), geoError("utm_zone", err)
+}
+
+func mgrs(_ *scope, args []Value) (Value, error) {
+	p, err := lonLatOf("mgrs", args[0])
+	if err != nil {
+		return null, err
+	}
+	square, err := geo.MGRS(p.X, p.Y)
+	return stringValue(square), geoError("mgrs", err)
 }
 
 // pointElement reads p[0] of a point that is a list.

@@ -23,7 +23,7 @@ func (r *rule) fault(c *scope, m *engine.Message, err error, emit engine.Emit) {
 	r.witnessed(err)
 	loud := r.book.err(class, c.now)
 	if len(r.onError) == 0 {
-		r.log(class, err, loud)
+		r.log(m, class, err, loud)
 		return
 	}
 	letter := r.letter(c.now, m, class, err)
@@ -39,11 +39,14 @@ func (r *rule) witnessed(err error) {
 	}
 }
 
-func (r *rule) log(class Class, err error, loud bool) {
+func (r *rule) log(m *engine.Message, class Class, err error, loud bool) {
 	if !loud {
 		return
 	}
 	attrs := []any{"rule", r.name, "class", string(class), "error", err.Error(), "at", r.place()}
+	if topic := m.Root().Topic; topic != "" { // a window's result has none
+		attrs = append(attrs, "topic", topic)
+	}
 	var f *failure
 	if errors.As(err, &f) && f.expression != nil {
 		attrs = append(attrs, "field", f.expression.field, "expression", f.expression.source)
@@ -61,14 +64,14 @@ func (t *letterTarget) send(c *scope, r *rule, m *engine.Message, letter []byte,
 		var err error
 		if out.Address, err = t.address.render(c); err != nil {
 			r.witnessed(err)
-			r.log(classOf(err), err, r.book.err(classOf(err), c.now))
+			r.log(m, classOf(err), err, r.book.err(classOf(err), c.now))
 			return
 		}
 	}
 	if t.sink == localName {
 		if err := c.chain.step(); err != nil {
 			r.witnessed(err)
-			r.log(classOf(err), err, r.book.err(classOf(err), c.now))
+			r.log(m, classOf(err), err, r.book.err(classOf(err), c.now))
 			return
 		}
 		toLocal(out, out.Address)
@@ -84,12 +87,12 @@ func (o *letterOrigin) Settled(*engine.Message, engine.Outcome) {}
 
 func (o *letterOrigin) Keep() (string, bool) { return keptLetter + o.rule.name, false }
 
-func (o *letterOrigin) Rejected(_ *engine.Message, sink string, err error, _ engine.Emit) {
+func (o *letterOrigin) Rejected(letter *engine.Message, sink string, err error, _ engine.Emit) {
 	class := Rejected
 	if errors.Is(err, engine.ErrExpired) {
 		class = Expired
 	}
-	o.rule.log(class, err, o.rule.book.err(class, time.Now()))
+	o.rule.log(letter, class, err, o.rule.book.err(class, time.Now()))
 	_ = sink
 }
 

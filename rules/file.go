@@ -27,8 +27,8 @@ type ruleSpec struct {
 	When        *strictyaml.Text                 `yaml:"when"`
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
-	MaxKeys     int                              `yaml:"max_keys"`
-	Durable     *flagSpec                        `yaml:"durable"`
+	MaxKeys     *placed[int]                     `yaml:"max_keys"`
+	Durable     *placed[bool]                    `yaml:"durable"`
 	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
 	State       strictyaml.Map[stateSpec]        `yaml:"state"`
@@ -76,16 +76,16 @@ func (r *ruleSpec) readable() {
 	}
 }
 
-// A flagSpec is true or false, and where it stands.
-type flagSpec struct {
-	Value bool
+// A placed value knows where it stands.
+type placed[T any] struct {
+	Value T
 	pos   strictyaml.Pos
 }
 
 // DecodeNode keeps the place.
-func (f *flagSpec) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
-	f.pos = strictyaml.PosOf(file, n)
-	l.Decode(file, n, &f.Value, errs)
+func (p *placed[T]) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
+	p.pos = strictyaml.PosOf(file, n)
+	l.Decode(file, n, &p.Value, errs)
 }
 
 type routeSpec struct {

@@ -59,7 +59,7 @@ func (d *dedupe) seen(c *scope, m *memory) (bool, error) {
 	if v.isNull() {
 		return false, nil
 	}
-	if c.seen, err = identify(c.seen[:0], v); err != nil {
+	if c.seen, err = appendEqual(c.seen[:0], v); err != nil {
 		return false, &failure{err: err, expression: d.by}
 	}
 	s, _ := c.kept.memo(d.slot).(*sightings)
@@ -87,14 +87,6 @@ func (s *sightings) add(one sighting) {
 	s.first[one.id] = one.at
 	s.order = append(s.order, one)
 	s.bytes += perSighting + len(one.id)
-}
-
-// identify appends the identity of any value; of lists and objects it is their JSON.
-func identify(dst []byte, v Value) ([]byte, error) {
-	if v.kind < Object {
-		return appendIdentity(dst, v), nil
-	}
-	return v.appendJSON(append(dst, 'j'), nil)
 }
 
 // A stateRule is a value that a rule keeps for each key.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,15 @@ func TestDedupe(t *testing.T) {
 	if s := p.Stats()[0]; s.Suppressed != 3 || s.InFlight != 0 {
 		t.Errorf("book %+v", s)
 	}
+}
+
+// Equal values are one sighting, however they are written.
+func TestDedupeByListsAndObjects(t *testing.T) {
+	y := play(t, load(t, head+"    dedupe: {by: payload.v, within: 10s}\n    map: {i: payload.i}\n    route: [{to: dead}]\n"))
+	for i, v := range []string{`{"a":1,"b":[2]}`, `{"a": 1, "b": [2]}`, `{"b":[2.0],"a":1}`, `{"a":1,"b":["2"]}`, `[1,2]`, `[1.0,2e0]`, `[2,1]`} {
+		y.send(0, topic, fmt.Sprintf(`{"i":%d,"v":%s}`, i, v))
+	}
+	y.expect(`0s dead {"i":0}`, `0s dead {"i":3}`, `0s dead {"i":4}`, `0s dead {"i":6}`)
 }
 
 func TestState(t *testing.T) {

@@ -26,6 +26,8 @@ func TestOperatorsAtLoad(t *testing.T) {
 		{"    absent: {for: 1s, expect: [a, b, a]}\n", `5:38: rule "r": absent: expect names a twice`},
 		{"    absent: {for: 1s}\n    set: {x: 1}\n", `rule "r": absent: set and remove change a payload, and a silence has none; write map:`},
 		{"    absent: {for: 1s, expect: [a, b]}\n    max_keys: 1\n", `absent: expect names 2 keys, max_keys allows 1`},
+		{"    max_keys: 0\n", `rules/a.yaml:5:15: rule "r": max_keys wants a number above zero, not 0`},
+		{"    max_keys: -1\n", `max_keys wants a number above zero, not -1`},
 		{"    when: absent\n", `5:11: rule "r": when: absent is known only in a rule that has absent:`},
 		{"    absent: {for: 1s}\n    key: absent\n", `6:10: rule "r": key: absent cannot be read here`},
 		{"    key: lag(payload.x)\n", `5:10: rule "r": key: lag cannot be read here`},

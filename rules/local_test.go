@@ -205,6 +205,7 @@ func TestLocalCircles(t *testing.T) {
 		{a + "  b: {source: local, topic: y, route: [{to: local, topic: x, when: payload.n > 1}]}\n", ""},
 		{a + "  b: {source: local, topic: y, split: payload.l, route: [{to: local, topic: x}]}\n", ""},
 		{a + "  b: {source: local, topic: y, dedupe: {by: payload.n, within: 1s}, route: [{to: local, topic: x}]}\n", ""},
+		{a + "  b: {source: local, topic: y, state: {n: {value: payload.n}}, map: {d: 'payload.n - (last.n ?? 0)'}, route: [{to: local, topic: x}]}\n", "a → b → a"},
 		{a + "  b: {source: local, topic: y, enabled: false, route: [{to: local, topic: x}]}\n", ""},
 		{a + "  b: {source: local, topic: y, mode: shadow, route: [{to: local, topic: x}]}\n", ""},
 		{a + "  b: {source: in, topic: y, route: [{to: local, topic: x}]}\n", ""},
@@ -230,8 +231,13 @@ func TestLocalCircles(t *testing.T) {
 		if len(errs) > 1 {
 			t.Errorf("%s\n%d errors: %s", test.text, len(errs), errs)
 		}
-		if got := errs.Error(); (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+		got := errs.Error()
+		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s\ngot  %s\nwant %s", test.text, got, test.want)
+		}
+		_, errs = LoadSuite([]File{{Name: "rules/a.yaml", Data: []byte(test.text)}}, nil, testEnv)
+		if tested := errs.Error(); tested != got {
+			t.Errorf("%s\nedge test says %s\nnot %s", test.text, tested, got)
 		}
 	}
 }

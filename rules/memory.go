@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"edge/internal/jsonscan"
 )
 
 // A memory is what a rule keeps from one message to the next, by key. It outlives a reload: it belongs to the
@@ -302,6 +304,25 @@ func appendIdentity(dst []byte, key Value) []byte {
 		return append(dst, 'b', byte('0'+key.bits))
 	}
 	return append(dst, 'n')
+}
+
+// appendEqual appends the identity of any value, the same for those that are equal: 1 and 1.0 are one, 1 and "1" are
+// two, in lists and objects too, whose keys have no order.
+func appendEqual(dst []byte, v Value) ([]byte, error) {
+	switch {
+	case v.kind < Object:
+		return appendIdentity(dst, v), nil
+	case v.kind == Boxed:
+		if t, ok := v.ref.(time.Time); ok { // one moment, in whatever zone it is told
+			v.ref = t.UTC()
+		}
+	}
+	text, err := v.appendJSON(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	v = unbox(jsonscan.Decode(text)) // so that the order of keys and the way numbers are written do not matter
+	return v.appendJSON(append(dst, 'j'), nil)
 }
 
 // keyOf is the reverse of appendIdentity.

@@ -281,7 +281,7 @@ func (l *lane) refuse(e *entry, readers bool, err error) {
 		r.witnessed(err)
 		loud := r.book.err(classOf(err), c.now)
 		if len(r.onError) == 0 {
-			r.log(classOf(err), err, loud)
+			r.log(c.message, classOf(err), err, loud)
 		}
 		for i := range r.onError {
 			if to := &r.onError[i]; !slices.Contains(told, to.sink) {

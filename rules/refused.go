@@ -30,7 +30,7 @@ func (r *rule) Rejected(out *engine.Message, sink string, err error, emit engine
 		r.onError[i].send(c, r, out, letter, r.set.besides(emit, hops))
 	}
 	if letter == nil {
-		r.log(class, failed, loud)
+		r.log(out, class, failed, loud)
 	}
 }
 

@@ -3,7 +3,9 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,6 +255,30 @@ func TestDeadLetter(t *testing.T) {
 		}
 		if fmt.Sprint(letter) != fmt.Sprint(wanted) {
 			t.Errorf("got\n%v\nwant\n%v", letter, wanted)
+		}
+	}
+}
+
+// Without on_error the first of each class in a minute is logged, with the topic that it came on.
+func TestErrorsAreLogged(t *testing.T) {
+	var lines strings.Builder
+	env := testEnv
+	env.Log = slog.New(slog.NewTextHandler(&lines, nil))
+	p, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(head + "    map: {x: payload.x + 1}\n    route: [{to: dead}]\n")}}, env)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	y := play(t, p)
+	for _, payload := range []string{`{"x":"a"}`, `{}`, `{"x":"b"}`, `{"x"`} {
+		y.send(0, topic, payload)
+	}
+	said := strings.Split(strings.TrimSpace(lines.String()), "\n")
+	if len(said) != 3 {
+		t.Fatalf("%d lines: %s", len(said), lines.String())
+	}
+	for i, class := range []string{"wrong_type", "missing_field", "bad_payload"} {
+		if !strings.Contains(said[i], "rule=r class="+class) || !strings.Contains(said[i], " topic="+topic) {
+			t.Errorf("no %s on %s: %s", class, topic, said[i])
 		}
 	}
 }

@@ -130,7 +130,9 @@ func (b *builder) rehearse(spec *ruleSpec) {
 		return
 	}
 	r := b.rule
-	r.enabled, r.shadow = true, false
+	if b.trial.test != nil {
+		r.enabled, r.shadow = true, false
+	}
 	b.trial.cover.mark(Uncovered{Kind: "rule", Pos: r.pos, Rule: r.name}, 0)
 	for i := range r.routes {
 		way := &r.routes[i]

@@ -146,6 +146,8 @@ func TestCoordinateFunctions(t *testing.T) {
 		{`angle_diff(350, 10)`, "20"}, {`angle_diff(10, 350)`, "-20"}, {`angle_diff(0, 180)`, "180"}, {`angle_diff(0, -180)`, "180"}, {`angle_diff(725, 0)`, "-5"},
 		{`geohash({lon: 10.40744, lat: 57.64911}, 11)`, `"u4pruydqqvj"`},
 		{`utm_zone(payload.hefei)`, `"50N"`},
+		{`mgrs(payload.hefei)`, `"50RNA2150520571"`},
+		{`mgrs([-0.1, -0.1])`, `"30MZE2283588932"`},
 
 		{`distance([0, 0], {x: 1, y: 2})`, "wrong_type: distance: a list is [lon, lat], and has no distance to x and y"},
 		{`distance({lon: 0, lat: 0}, {x: 1, y: 2})`, "wrong_type: distance: lon and lat have no distance to x and y"},
@@ -166,6 +168,8 @@ func TestCoordinateFunctions(t *testing.T) {
 		{`geohash([0, 91], 5)`, "latitude_out_of_range: geohash: lat 91"},
 		{`geohash([0, 1], 0)`, "wrong_type: geohash: the number of letters"},
 		{`utm_zone([0, 85])`, "outside_domain: utm_zone: lat 85 has no UTM zone"},
+		{`mgrs([0, 85])`, "outside_domain: mgrs: lat 85 has no UTM zone"},
+		{`mgrs([31.8, 117.2])`, "latitude_out_of_range: mgrs: lat 117.2"},
 	} {
 		got := evalAt(t, tt.source, payload)
 		if number, about := strings.CutPrefix(tt.want, "~"); about {

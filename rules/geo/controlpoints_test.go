@@ -198,7 +198,7 @@ func TestRootAndMapProblems(t *testing.T) {
 		spec geo.FrameSpec
 		want []string
 	}{
-		{geo.FrameSpec{CRS: "EPSG:99999"}, []string{`crs: no CRS "EPSG:99999"; known: OGC:CRS84, EPSG:4326`}},
+		{geo.FrameSpec{CRS: "EPSG:99999"}, []string{`crs: no CRS "EPSG:99999"; known: OGC:CRS84, WGS84, EPSG:4326`}},
 		{geo.FrameSpec{CRS: "EPSG:32650", Parent: "p"}, []string{"parent: a frame with crs is a root and has no parent"}},
 		{geo.FrameSpec{CRS: "EPSG:32650", Scale: ptr(2)}, []string{"scale: scale stands beside crs"}},
 		{geo.FrameSpec{CRS: "EPSG:32650", Origin: origin(1, 2)}, []string{"origin: origin stands beside crs"}},

@@ -33,7 +33,7 @@ const (
 	bd09
 )
 
-const knownCRS = "OGC:CRS84, EPSG:4326, EPSG:4979 (WGS84), EPSG:4978 (ECEF), EPSG:3857 (Web Mercator), " +
+const knownCRS = "OGC:CRS84, WGS84, EPSG:4326, EPSG:4979, EPSG:4978 (ECEF), EPSG:3857 (Web Mercator), " +
 	"EPSG:32601 to 32660 and 32701 to 32760 (UTM north and south), EPSG:4258, EPSG:25828 to 25838 (ETRS89), " +
 	"EPSG:4490, EPSG:4491 to 4554 (CGCS2000 and its Gauss-Kruger grids), GCJ02, BD09"
 
@@ -67,7 +67,7 @@ func guessCRS(name string) string {
 func lookupCRS(name string) (*CRS, bool) {
 	c := &CRS{name: name}
 	switch name {
-	case "OGC:CRS84", "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4490":
+	case "OGC:CRS84", "WGS84", "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4490":
 		return c, true
 	case "EPSG:4978":
 		c.kind = geocentric

@@ -12,7 +12,7 @@ import (
 
 func TestLookupCRS(t *testing.T) {
 	for name, want := range map[string]string{
-		"EPSG:32661":    `no CRS "EPSG:32661"; known: OGC:CRS84, EPSG:4326, EPSG:4979`,
+		"EPSG:32661":    `no CRS "EPSG:32661"; known: OGC:CRS84, WGS84, EPSG:4326, EPSG:4979`,
 		"EPSG:32600":    "no CRS",
 		"EPSG:25839":    "no CRS",
 		"EPSG:4555":     "no CRS",
@@ -34,7 +34,7 @@ func TestLookupCRS(t *testing.T) {
 		}
 	}
 	for name, is := range map[string]string{
-		"OGC:CRS84": "geographic", "EPSG:4326": "geographic", "EPSG:4979": "geographic", "EPSG:4490": "geographic", "EPSG:4258": "geographic",
+		"OGC:CRS84": "geographic", "WGS84": "geographic", "EPSG:4326": "geographic", "EPSG:4979": "geographic", "EPSG:4490": "geographic", "EPSG:4258": "geographic",
 		"GCJ02": "geographic", "BD09": "geographic", "EPSG:4978": "geocentric", "EPSG:3857": "", "EPSG:32650": "", "EPSG:4547": "",
 	} {
 		c := crs(t, name)
@@ -46,7 +46,7 @@ func TestLookupCRS(t *testing.T) {
 
 // CGCS2000 and ETRS89 are taken as WGS84: the null transformation.
 func TestNullTransformation(t *testing.T) {
-	for _, name := range []string{"OGC:CRS84", "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4490"} {
+	for _, name := range []string{"OGC:CRS84", "WGS84", "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4490"} {
 		lon, lat, h, err := crs(t, name).FromGeodetic(117.2, 31.8, 35)
 		if lon != 117.2 || lat != 31.8 || h != 35 || err != nil {
 			t.Errorf("%s: %g %g %g %v", name, lon, lat, h, err)

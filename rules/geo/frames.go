@@ -181,6 +181,9 @@ func (f *Frames) unknown(name string) error {
 
 // suggest names the frame that was likely meant, and some that there are. It never suggests except.
 func (f *Frames) suggest(name, except string) string {
+	if _, ok := lookupCRS(name); ok {
+		return "it is a CRS, and becomes a frame by frames: {NAME: {crs: " + quote(name) + "}}"
+	}
 	if len(f.names) == 0 {
 		return "no frames are defined"
 	}

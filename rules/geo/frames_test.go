@@ -202,6 +202,7 @@ func TestBetweenErrors(t *testing.T) {
 		{"unknown", "F9/slam", "building", f, geo.UnknownFrame, `no frame "F9/slam"; did you mean "F1/slam"? known: F1/slam, building, dust, dust of dust, utm50`},
 		{"unknown, other case", "building", "BUILDING", f, geo.UnknownFrame, `no frame "BUILDING"; did you mean "building"?`},
 		{"unlike any", "building", "mars", f, geo.UnknownFrame, `no frame "mars"; known: F1/slam`},
+		{"a CRS", "EPSG:32650", "building", f, geo.UnknownFrame, `no frame "EPSG:32650"; it is a CRS, and becomes a frame by frames: {NAME: {crs: "EPSG:32650"}}`},
 		{"no frames", "a", "b", none, geo.UnknownFrame, `no frame "a"; no frames are defined`},
 		{"a name out of a hostile message", long, "building", f, geo.UnknownFrame, `no frame "xééé`},
 		{"two trees", "F1/slam", "utm50", f, geo.NotConnected, `no way from "F1/slam" to "utm50": they stand in different trees, under "building" and "utm50"`},

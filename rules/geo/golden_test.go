@@ -302,6 +302,9 @@ func TestGoldenZones(t *testing.T) {
 		if got, err := geo.UTMZone(v[0], v[1]); err != nil || got != strings.Fields(line)[2] {
 			t.Errorf("%s: got %s, %v", line, got, err)
 		}
+		if got, err := geo.MGRS(v[0], v[1]); err != nil || got != strings.Fields(line)[3] {
+			t.Errorf("%s: got %s, %v", line, got, err)
+		}
 	})
 }
 

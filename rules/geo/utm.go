@@ -13,19 +13,27 @@ func UTMZone(lon, lat float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if lat < -80 || lat > 84 {
-		return "", &Error{OutsideDomain, fmt.Sprintf("lat %g has no UTM zone, these end at -80 and 84", lat)}
-	}
-	zone := int(math.Floor((lon+180)/6))%60 + 1
-	switch {
-	case lat >= 56 && lat < 64 && lon >= 3 && lon < 12:
-		zone = 32
-	case lat >= 72 && lon >= 0 && lon < 42:
-		zone = 2*int((lon+3)/12) + 31
+	zone, err := utmZone(lon, lat)
+	if err != nil {
+		return "", err
 	}
 	hemisphere := "N"
 	if lat < 0 {
 		hemisphere = "S"
 	}
 	return fmt.Sprint(zone, hemisphere), nil
+}
+
+// utmZone is the number alone, of a lon within -180..180.
+func utmZone(lon, lat float64) (int, error) {
+	if lat < -80 || lat > 84 {
+		return 0, &Error{OutsideDomain, fmt.Sprintf("lat %g has no UTM zone, these end at -80 and 84", lat)}
+	}
+	switch {
+	case lat >= 56 && lat < 64 && lon >= 3 && lon < 12:
+		return 32, nil
+	case lat >= 72 && lon >= 0 && lon < 42:
+		return 2*int((lon+3)/12) + 31, nil
+	}
+	return int(math.Floor((lon+180)/6))%60 + 1, nil
 }

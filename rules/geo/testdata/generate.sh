@@ -97,17 +97,18 @@ direct() {
   GeodSolve -p 9 </tmp/geo.in | paste -d' ' /tmp/geo.in -
 }
 
-# UTM zones: lon lat zone.
+# UTM zones and MGRS: lon lat zone square.
 zones() {
   { printf '%s\n' "180 10" "-180 10" "179.999 -10" "0 0" "-0.001 0" "5.999 0" "6 0" "3 56" "2.999 60" "3 63.999" "11.999 60" "12 60" "3 64" "3 55.999" "0 72" "8.999 75" "9 75" \
       "20.999 78" "21 78" "32.999 80" "33 80" "41.999 83.9" "42 80" "9 71.999" "-0.5 75" "117 -80" "117 0" "117 -0.000000001"
     points 31 120 'printf "%.4f %.4f\n", uniform(-180, 180), uniform(-80, 84)'
     points 32 120 'printf "%.4f %.4f\n", uniform(-2, 44), uniform(54, 84)'; } >/tmp/geo.in
-  awk '{ print $2, $1 }' /tmp/geo.in | GeoConvert -u | awk '{ z = toupper($1); sub(/^0/, "", z); print z }' | paste -d' ' /tmp/geo.in -
+  awk '{ print $2, $1 }' /tmp/geo.in | GeoConvert -u | awk '{ z = toupper($1); sub(/^0/, "", z); print z }' | paste -d' ' /tmp/geo.in - >/tmp/geo.zones
+  awk '{ print $2, $1 }' /tmp/geo.in | GeoConvert -m | paste -d' ' /tmp/geo.zones -
 }
 
 for what in grids exact mercator ecef deep enu inverse direct zones; do
   $what >$what.txt
   printf '%s %s lines\n' $what "$(wc -l <$what.txt)"
 done
-rm /tmp/geo.in
+rm /tmp/geo.in /tmp/geo.zones
