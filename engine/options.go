@@ -18,8 +18,8 @@ type Limits struct {
 // Batch says how many messages one Write gets. Without MaxWait a batch is what arrived during the last
 // Write; with it a Write waits that long for MaxCount messages.
 type Batch struct {
-	MaxCount int           `yaml:"max_count"`      // 256
-	MaxBytes int64         `yaml:"max_bytes,size"` // 1 MiB
+	MaxCount int           `yaml:"max_count,nonzero"`      // 256
+	MaxBytes int64         `yaml:"max_bytes,size,nonzero"` // 1 MiB
 	MaxWait  time.Duration `yaml:"max_wait"`
 }
 
@@ -39,10 +39,10 @@ type Backoff struct {
 
 // Buffer bounds the queue before a sink.
 type Buffer struct {
-	Type     BufferType    `yaml:"type"`          // memory
-	MaxSize  int64         `yaml:"max_size,size"` // 4 MiB in memory: payload, address, headers and 128 bytes a message; 256 MiB on disk: of files
-	MaxAge   time.Duration `yaml:"max_age"`       // since it came into the queue; older ones are dropped. 0: none
-	WhenFull WhenFull      `yaml:"when_full"`     // block
+	Type     BufferType    `yaml:"type"`                  // memory
+	MaxSize  int64         `yaml:"max_size,size,nonzero"` // 4 MiB in memory: payload, address, headers and 128 bytes a message; 256 MiB on disk: of files
+	MaxAge   time.Duration `yaml:"max_age"`               // since it came into the queue; older ones are dropped. 0: none
+	WhenFull WhenFull      `yaml:"when_full"`             // block
 }
 
 // A BufferType says where a queue keeps its messages.

@@ -27,7 +27,7 @@ type File struct {
 type Rotate struct {
 	Size int64         `yaml:"size,size"`
 	Age  time.Duration `yaml:"age"`
-	Keep int           `yaml:"keep"` // 7
+	Keep int           `yaml:"keep,nonzero"` // 7
 }
 
 // Validate checks that there is a reason to rotate.

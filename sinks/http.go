@@ -24,8 +24,8 @@ type HTTP struct {
 	Format      string              `yaml:"format"` // single, json_array or ndjson; single
 	Gzip        bool                `yaml:"gzip"`
 	Headers     map[string]string   `yaml:"headers"`
-	Timeout     time.Duration       `yaml:"timeout"`       // of a request with its answer, 10s
-	MaxInFlight int                 `yaml:"max_in_flight"` // requests at one time, 4
+	Timeout     time.Duration       `yaml:"timeout,nonzero"`       // of a request with its answer, 10s
+	MaxInFlight int                 `yaml:"max_in_flight,nonzero"` // requests at one time, 4
 	BearerToken strictyaml.Secret   `yaml:"bearer_token"`
 	BasicAuth   *BasicAuth          `yaml:"basic_auth"`
 	TLS         *tlsoptions.Options `yaml:"tls"`

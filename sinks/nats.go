@@ -26,9 +26,9 @@ type NATS struct {
 	NkeyFile       string                  `yaml:"nkey_file,present"`
 	TLS            *tlsoptions.Options     `yaml:"tls"`
 	JetStream      bool                    `yaml:"jetstream"`
-	MaxPending     int                     `yaml:"max_pending"` // JetStream: messages without an answer yet, 256
+	MaxPending     int                     `yaml:"max_pending,nonzero"` // JetStream: messages without an answer yet, 256
 	Headers        map[string]string       `yaml:"headers"`
-	ConnectTimeout time.Duration           `yaml:"connect_timeout"` // for one attempt at one server, 5s
+	ConnectTimeout time.Duration           `yaml:"connect_timeout,nonzero"` // for one attempt at one server, 5s
 }
 
 // natsAnswer is how long a server may take to answer before what was published counts as lost.

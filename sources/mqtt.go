@@ -24,11 +24,11 @@ type MQTT struct {
 	mqttconn.Options `yaml:",inline"`
 	Password         strictyaml.Secret       `yaml:"password"`
 	TLS              *tlsoptions.Options     `yaml:"tls"`
-	Topics           strictyaml.List[string] `yaml:"topics"`          // for rules without a topic of their own
-	QoS              *int                    `yaml:"qos"`             // of subscriptions; 1
-	ReceiveMaximum   int                     `yaml:"receive_maximum"` // 256
-	Share            string                  `yaml:"share"`           // subscribe to $share/SHARE/filter
-	UserProperties   map[string]string       `yaml:"user_properties"` // of CONNECT
+	Topics           strictyaml.List[string] `yaml:"topics"`                  // for rules without a topic of their own
+	QoS              *int                    `yaml:"qos"`                     // of subscriptions; 1
+	ReceiveMaximum   int                     `yaml:"receive_maximum,nonzero"` // 256
+	Share            string                  `yaml:"share"`                   // subscribe to $share/SHARE/filter
+	UserProperties   map[string]string       `yaml:"user_properties"`         // of CONNECT
 }
 
 // Validate checks what a type cannot say.

@@ -18,13 +18,13 @@ import (
 // Options are the settings of a connection that sources and sinks share, as users write them. Both embed
 // it, so that one page of documentation is right for both. The zero value works.
 type Options struct {
-	ClientID       string        `yaml:"client_id"`       // default: made of the name and the machine, so that the session is kept
-	Username       string        `yaml:"username"`        //
-	Keepalive      time.Duration `yaml:"keepalive"`       // 30s
-	ConnectTimeout time.Duration `yaml:"connect_timeout"` // 10s, for each attempt and address
-	SessionExpiry  time.Duration `yaml:"session_expiry"`  // 24h: how long the broker keeps the session while we are away
-	CleanStart     bool          `yaml:"clean_start"`     // forget the session at start
-	MaxPacketSize  int64         `yaml:"max_packet_size,size"`
+	ClientID       string        `yaml:"client_id"`               // default: made of the name and the machine, so that the session is kept
+	Username       string        `yaml:"username"`                //
+	Keepalive      time.Duration `yaml:"keepalive,nonzero"`       // 30s
+	ConnectTimeout time.Duration `yaml:"connect_timeout,nonzero"` // 10s, for each attempt and address
+	SessionExpiry  time.Duration `yaml:"session_expiry,nonzero"`  // 24h: how long the broker keeps the session while we are away
+	CleanStart     bool          `yaml:"clean_start"`             // forget the session at start
+	MaxPacketSize  int64         `yaml:"max_packet_size,size,nonzero"`
 	Will           *Will         `yaml:"will"`
 }
 

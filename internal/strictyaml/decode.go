@@ -36,6 +36,7 @@ func (l *Loader) At(key string) *Loader {
 //	path      a text names a file, relative to the folder of the file it stands in
 //	present   path, of a file that can be read now
 //	required  the key must be given, and a list of texts have an entry
+//	nonzero   a number that is given is not 0, which stands for one that is not given
 //	inline    the keys of this struct are keys of the one around it
 //
 // It panics when into has a type that YAML cannot be read into.

@@ -358,6 +358,27 @@ func TestFilesThatMustBeThere(t *testing.T) {
 	}
 }
 
+func TestNonzero(t *testing.T) {
+	type limits struct {
+		Timeout time.Duration `yaml:"timeout,nonzero"`
+		Most    int64         `yaml:"most,size,nonzero"`
+		Wait    time.Duration `yaml:"wait"`
+	}
+	for text, want := range map[string]string{
+		"timeout: 0s\n":              `f:1:10: "timeout" wants more than 0; without the key there is a default`,
+		"wait: 0s\nmost: 0\n":        `f:2:7: "most" wants more than 0; without the key there is a default`,
+		"wait: 0s\n":                 "",
+		"timeout: -1s\nmost: 1KiB\n": "",
+	} {
+		var errs strictyaml.Errors
+		l := &strictyaml.Loader{}
+		l.Decode("f", l.Parse("f", []byte(text), &errs), &limits{}, &errs)
+		if got := errs.Error(); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	var errs strictyaml.Errors
 	if errs.Err() != nil {

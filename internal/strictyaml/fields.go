@@ -21,6 +21,7 @@ type field struct {
 	path     bool
 	present  bool
 	required bool
+	nonzero  bool
 	given    *yaml.Node // the key that gave it
 }
 
@@ -44,6 +45,8 @@ func fields(v reflect.Value) []*field {
 				f.path, f.present = true, true
 			case "required":
 				f.required = true
+			case "nonzero":
+				f.nonzero = true
 			case "inline":
 				list = append(list, fields(v.Field(i))...)
 				f = nil
@@ -154,11 +157,15 @@ func (w *walker) missing(n *yaml.Node, f *field, at place) bool {
 	return false
 }
 
-// here looks whether there is what a key needs: an entry in a list of texts that is required, a file that can be read.
+// here looks whether there is what a key needs: an entry in a list of texts that is required, a file that can be read,
+// a number where 0 would pass for one that was left out.
 func (w *walker) here(n *yaml.Node, f *field, at place) bool {
 	v := f.value
 	if f.required && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && v.Len() == 0 {
 		return w.fail(n, at, "is an empty list: it needs an entry")
+	}
+	if f.nonzero && v.IsZero() {
+		return w.fail(n, at, "wants more than 0; without the key there is a default")
 	}
 	if !f.present || w.loader.SkipSecrets {
 		return true
