@@ -9,7 +9,7 @@ import (
 
 func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 	if len(path) == 0 {
-		return nil, sourceErrorf(at, "params is not a value; write params.NAME with a {NAME} of the rule's topic")
+		return k.allParams(), nil
 	}
 	i := slices.Index(k.params, path[0])
 	if i < 0 {
@@ -31,6 +31,20 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 		}
 		return stringValue(c.params[i]), nil
 	}, path[1:]), nil
+}
+
+// allParams gives the levels of the topic that have names as an object.
+func (k *compiler) allParams() evaluator {
+	names := k.params
+	return func(c *scope) (Value, error) {
+		object := make(map[string]any, len(names))
+		for i, name := range names {
+			if name != "" && i < len(c.params) { // + and # have none, a key that was never seen has no levels
+				object[name] = c.params[i]
+			}
+		}
+		return boxed(object), nil
+	}
 }
 
 // standardNames are the top-level names of expressions.
