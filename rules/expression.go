@@ -122,12 +122,15 @@ func checkNesting(tokens []lexer.Token) *sourceError {
 	return nil
 }
 
+// smallestDigits are those of the smallest integer, which fits only with its minus.
+const smallestDigits = "9223372036854775808"
+
 // largeIntegers finds integer literals beyond 32 bits and puts a float of the same length in their place:
 // the parser's integers are Go's int, which on small machines cannot hold them.
 func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, *sourceError) {
 	var found map[int]int64
 	runes := []rune(nil)
-	for _, token := range tokens {
+	for place, token := range tokens {
 		if token.Kind != lexer.Number {
 			continue
 		}
@@ -144,10 +147,13 @@ func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, 
 			return nil, "", sourceErrorf(token.From, "%s has a leading zero: drop it, or put the whole in quotes if it is text", token.Value)
 		}
 		number, err := strconv.ParseInt(digits, base, 64)
+		if digits == smallestDigits && place > 0 && tokens[place-1].Is(lexer.Operator, "-") {
+			number, err = math.MinInt64, nil // its minus is applied in unary
+		}
 		if err != nil {
 			return nil, "", sourceErrorf(token.From, "%s does not fit a 64-bit integer", token.Value)
 		}
-		if number <= math.MaxInt32 {
+		if number >= 0 && number <= math.MaxInt32 {
 			continue
 		}
 		if runes == nil {
