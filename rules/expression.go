@@ -91,6 +91,8 @@ func parse(source string) (*tree, *sourceError) {
 	return &tree{root: parsed.Node, integers: integers}, nil
 }
 
+const endsTooEarly = "the expression ends too early: something must follow"
+
 func parserError(err error) *sourceError {
 	var located *file.Error
 	if errors.As(err, &located) {
@@ -98,8 +100,11 @@ func parserError(err error) *sourceError {
 		if strings.Contains(message, "exceeds maximum allowed nodes") {
 			message = fmt.Sprintf("the expression has more than %d parts", maxNodes)
 		}
-		if message == `unexpected token Operator("=")` {
+		switch message {
+		case `unexpected token Operator("=")`:
 			message = "one = compares nothing: write =="
+		case "unexpected token EOF":
+			message = endsTooEarly
 		}
 		return sourceErrorf(located.From, "%s", message)
 	}

@@ -27,7 +27,7 @@ type ruleSpec struct {
 	When        *strictyaml.Text                 `yaml:"when"`
 	Let         strictyaml.Map[strictyaml.Text]  `yaml:"let"`
 	Key         *strictyaml.Text                 `yaml:"key"`
-	MaxKeys     int                              `yaml:"max_keys"`
+	MaxKeys     *countSpec                       `yaml:"max_keys"`
 	Durable     *flagSpec                        `yaml:"durable"`
 	Absent      *absentSpec                      `yaml:"absent"`
 	Dedupe      *dedupeSpec                      `yaml:"dedupe"`
@@ -86,6 +86,18 @@ type flagSpec struct {
 func (f *flagSpec) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
 	f.pos = strictyaml.PosOf(file, n)
 	l.Decode(file, n, &f.Value, errs)
+}
+
+// A countSpec is a whole number, and where it stands.
+type countSpec struct {
+	Value int
+	pos   strictyaml.Pos
+}
+
+// DecodeNode keeps the place.
+func (c *countSpec) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
+	c.pos, c.Value = strictyaml.PosOf(file, n), 1 // where it is wrong, that is all to be said
+	l.Decode(file, n, &c.Value, errs)
 }
 
 type routeSpec struct {

@@ -168,11 +168,12 @@ func (b *builder) remember(spec *ruleSpec) {
 			f.id.pos = r.pos
 		}
 	}
-	if spec.MaxKeys < 0 {
-		b.add(r.pos, "max_keys wants a number above zero")
-	}
-	if r.maxKeys = spec.MaxKeys; r.maxKeys == 0 {
-		r.maxKeys = defaultMaxKeys
+	r.maxKeys = defaultMaxKeys
+	if most := spec.MaxKeys; most != nil {
+		r.maxKeys = most.Value
+		if most.Value < 1 {
+			b.add(most.pos, "max_keys wants a number above zero")
+		}
 	}
 	if r.absent != nil && len(r.absent.expect) > r.maxKeys {
 		b.add(spec.Absent.pos, "absent: expect names %d keys, max_keys allows %d", len(r.absent.expect), r.maxKeys)

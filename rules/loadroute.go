@@ -43,6 +43,10 @@ func (b *builder) addresses(specs addressSpecs, where string, in names) map[stri
 // target finds a sink and the address that it reads.
 func (b *builder) target(to strictyaml.Text, specs addressSpecs, templates map[string]*template, where string) target {
 	t := target{sink: to.Value}
+	if to.Value == "" {
+		b.add(to.Pos, "%s: to is empty: name a sink of edge.yaml", where)
+		return t
+	}
 	if b.env.Sinks == nil && to.Value != localName { // what the sink is, is not known
 		t.address = templates[b.trial.addressKey(to.Value, keysOf(templates))]
 		return t

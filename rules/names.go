@@ -64,7 +64,14 @@ func (k *compiler) unknown(name string, at int) *sourceError {
 	if functionNamed(name) != nil || name == "lag" {
 		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
 	}
-	if hint := strictyaml.Suggest(name, candidates); hint != "" {
+	hint := strictyaml.Suggest(name, candidates)
+	switch lower := strings.ToLower(name); lower {
+	case "null", "nil", "none", "undefined":
+		hint = "nil"
+	case "true", "false":
+		hint = lower
+	}
+	if hint != "" {
 		return sourceErrorf(at, "unknown name %s, did you mean %s?", name, hint)
 	}
 	return sourceErrorf(at, "unknown name %s; text needs quotes: \"%s\", a field of the message is payload.%s", name, name, name)

@@ -157,7 +157,7 @@ func (w *walker) missing(n *yaml.Node, f *field, at place) bool {
 // here looks whether there is what a key needs: an entry in a list of texts that is required, a file that can be read.
 func (w *walker) here(n *yaml.Node, f *field, at place) bool {
 	v := f.value
-	if f.required && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && v.Len() == 0 {
+	if f.required && v.Kind() == reflect.Slice && v.Len() == 0 && (v.Type().Elem().Kind() == reflect.String || v.Type().Elem() == reflect.TypeFor[Text]()) {
 		return w.fail(n, at, "is an empty list: it needs an entry")
 	}
 	if !f.present || w.loader.SkipSecrets {
