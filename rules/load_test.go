@@ -75,6 +75,16 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// TestOneErrorOfATemplate: of a wrong expression nothing else is said.
+func TestOneErrorOfATemplate(t *testing.T) {
+	for _, route := range []string{"{to: mq, topic: '{{ paylod.x }}'}", "{to: nats, subject: 'a.{{ paylod.x }}.b'}"} {
+		_, errs := Load([]File{{Name: "a.yaml", Data: []byte(head + "    route: [" + route + "]\n")}}, testEnv)
+		if len(errs) != 1 || !strings.Contains(errs.Error(), "unknown name paylod") {
+			t.Errorf("%s: %v", route, errs)
+		}
+	}
+}
+
 func TestLoadReportsAllErrorsOfAllFiles(t *testing.T) {
 	_, errs := Load([]File{
 		{Name: "b.yaml", Data: []byte("rules:\n  x: {source: in, when: paylod, key: topc, route: [{to: dead}]}\n")},

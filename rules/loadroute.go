@@ -165,11 +165,17 @@ func (b *builder) template(text strictyaml.Text, kind address, where string, in 
 	if len(expressions) == 0 {
 		t.fixed = text.Value
 	}
+	wrong := false
 	for i, source := range expressions {
 		if texts[i] != "" {
 			t.parts = append(t.parts, part{text: texts[i]})
 		}
-		t.parts = append(t.parts, part{expression: b.expressionAt(text, offsets[i], source, where, strict, in)})
+		e := b.expressionAt(text, offsets[i], source, where, strict, in)
+		wrong = wrong || e == nil
+		t.parts = append(t.parts, part{expression: e})
+	}
+	if wrong { // what it would be without that part is not to be said
+		return t
 	}
 	if len(expressions) > 0 && texts[len(texts)-1] != "" {
 		t.parts = append(t.parts, part{text: texts[len(texts)-1]})
