@@ -75,6 +75,22 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// TestOneErrorOfAValue: of what YAML has refused nothing else is said, however deep it stands.
+func TestOneErrorOfAValue(t *testing.T) {
+	for value, want := range map[string]string{
+		"[012]":               "leading zero",
+		"{b: {c: 012}}":       "leading zero",
+		"{b: '${NO_SUCH_X}'}": "NO_SUCH_X is not set",
+		"[!x y]":              "is read as a YAML tag",
+		"{b: , c: 1}":         "map.a.b is empty: give it a value or leave it out",
+	} {
+		_, errs := Load([]File{{Name: "a.yaml", Data: []byte(head + "    map: {a: " + value + "}\n    route: [{to: dead}]\n")}}, testEnv)
+		if len(errs) != 1 || !strings.Contains(errs.Error(), want) {
+			t.Errorf("%s: %v", value, errs)
+		}
+	}
+}
+
 // TestOneErrorOfATemplate: of a wrong expression nothing else is said.
 func TestOneErrorOfATemplate(t *testing.T) {
 	for _, route := range []string{"{to: mq, topic: '{{ paylod.x }}'}", "{to: nats, subject: 'a.{{ paylod.x }}.b'}"} {

@@ -250,7 +250,7 @@ func (b *builder) edits(spec *ruleSpec) {
 
 // value compiles a value of map or set: an expression, a literal, or an object or list of these.
 func (b *builder) value(n *yaml.Node, where string, in names) *expression {
-	if n == nil { // what was wrong with it is reported
+	if n == nil || strictyaml.Reported(n) {
 		return nil
 	}
 	pos := strictyaml.PosOf(b.rule.pos.File, n)
@@ -270,11 +270,14 @@ func (b *builder) value(n *yaml.Node, where string, in names) *expression {
 		v = parsed([]byte(n.Value)) // what does not fit 64 bits keeps its digits
 	}
 	if f, isNumber := v.number(); v.kind != Bool && !isNumber || math.IsInf(f, 0) || math.IsNaN(f) {
-		if n.Tag == "!!null" {
+		switch {
+		case n.Tag == "!!null" && n.Value == "":
+			b.add(pos, "%s is empty: give it a value or leave it out", where)
+		case n.Tag == "!!null":
 			b.add(pos, "%s: %s is an empty value of YAML: write nil, or leave the field out", where, n.Value)
-			return nil
+		default:
+			b.add(pos, "%s: %q is no number of JSON, boolean or expression", where, n.Value)
 		}
-		b.add(pos, "%s: %q is no number of JSON, boolean or expression", where, n.Value)
 		return nil
 	}
 	return &expression{source: n.Value, field: where, pos: pos, eval: constant(v)}
