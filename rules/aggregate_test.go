@@ -136,6 +136,7 @@ func TestAggregates(t *testing.T) {
 		{"last(meta.received)", `{}`, `1700000000000`},
 		{"last(key) + key", `{}`, `"r-1k"`},
 		{"window.end - window.start", `{}`, `60000`},
+		{"window", `{}`, `{"end":120000,"start":60000}`},
 		{"let n = count(); n * n", `{} {}`, `4`},
 		{"avg(payload.v) ?? 0", ``, `0`},
 		{"last(now()).Year()", `{}`, `2023`},

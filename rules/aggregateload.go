@@ -52,7 +52,7 @@ func nameOfMessage(name string) string {
 	return name
 }
 
-// windowField compiles window.start and window.end.
+// windowField compiles window.start and window.end, and window, the object of both.
 func (k *compiler) windowField(path []string, at int) (evaluator, *sourceError) {
 	if !k.names.window {
 		return nil, sourceErrorf(at, "window is of a rule with window:, in its aggregate, having and routes, and not in the argument of an aggregate")
@@ -63,7 +63,9 @@ func (k *compiler) windowField(path []string, at int) (evaluator, *sourceError) 
 	case "end":
 		return func(c *scope) (Value, error) { return intValue(c.window.end), nil }, nil
 	case "":
-		return nil, sourceErrorf(at, "window is not a value; write window.start or window.end")
+		return func(c *scope) (Value, error) {
+			return boxed(map[string]any{"start": c.window.start, "end": c.window.end}), nil
+		}, nil
 	}
 	if hint := strictyaml.Suggest(path[0], []string{"start", "end"}); hint != "" && len(path) == 1 {
 		return nil, sourceErrorf(at, "window has no %s, did you mean window.%s?", path[0], hint)

@@ -21,7 +21,6 @@ func TestAggregateLoadErrors(t *testing.T) {
 		{"x: count(payload.list, # > 1)", "count takes 0 to 1 arguments, not 2"},
 		{"x: avg(window.start)", "window is of a rule with window:"},
 		{"x: avg(out.y)", "out is the result"},
-		{"x: window", "window is not a value; write window.start or window.end"},
 		{"x: window.begin", "window has no begin; it has start and end, in Unix ms"},
 		{"x: window.stat", "window has no stat, did you mean window.start?"},
 		{"x: percentile(payload.v)", "percentile takes 2 arguments, not 1"},

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
@@ -111,6 +112,9 @@ func (k *compiler) node(node ast.Node) (evaluator, *sourceError) {
 		return constant(intValue(int64(n.Value))), nil
 	case *ast.FloatNode:
 		if i, ok := k.tree.integers[at]; ok {
+			if i == math.MinInt64 {
+				return nil, sourceErrorf(at, "%s does not fit a 64-bit integer", smallestDigits)
+			}
 			return constant(intValue(i)), nil
 		}
 		v, err := floatValue(n.Value)

@@ -16,11 +16,10 @@ func (b *builder) durability(spec *ruleSpec) {
 	if spec.Durable == nil || !spec.Durable.Value {
 		return
 	}
-	switch {
-	case r.memory == nil:
-		b.add(spec.Durable.pos, "durable: the rule keeps nothing that could be lost; leave it out")
+	if r.memory == nil { // it keeps nothing that could be lost
 		return
-	case b.env.Stateless:
+	}
+	if b.env.Stateless {
 		b.add(spec.Durable.pos, "durable wants a place for the state: add `state: {dir: /var/lib/edge}` to edge.yaml")
 	}
 	r.durable = true

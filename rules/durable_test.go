@@ -268,8 +268,8 @@ func TestDurableLoad(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, errs = Load([]File{{Name: "rules/a.yaml", Data: []byte(head + "    durable: true\n    route: [{to: dead}]\n")}}, testEnv)
-	if err := errs.Err(); err == nil || !strings.Contains(err.Error(), "durable: the rule keeps nothing that could be lost") {
-		t.Errorf("got %v", err)
+	if err := errs.Err(); err != nil { // it has nothing to lose
+		t.Error(err)
 	}
 	env = testEnv
 	env.Store = func(bool) (*Store, error) { return nil, errors.New("/s is in use by another edge") }

@@ -91,6 +91,8 @@ func parse(source string) (*tree, *sourceError) {
 	return &tree{root: parsed.Node, integers: integers}, nil
 }
 
+const endsTooEarly = "the expression ends too early: something must follow"
+
 func parserError(err error) *sourceError {
 	var located *file.Error
 	if errors.As(err, &located) {
@@ -98,8 +100,11 @@ func parserError(err error) *sourceError {
 		if strings.Contains(message, "exceeds maximum allowed nodes") {
 			message = fmt.Sprintf("the expression has more than %d parts", maxNodes)
 		}
-		if message == `unexpected token Operator("=")` {
+		switch message {
+		case `unexpected token Operator("=")`:
 			message = "one = compares nothing: write =="
+		case "unexpected token EOF":
+			message = endsTooEarly
 		}
 		return sourceErrorf(located.From, "%s", message)
 	}
@@ -122,12 +127,15 @@ func checkNesting(tokens []lexer.Token) *sourceError {
 	return nil
 }
 
+// smallestDigits are those of the smallest integer, which fits only with its minus.
+const smallestDigits = "9223372036854775808"
+
 // largeIntegers finds integer literals beyond 32 bits and puts a float of the same length in their place:
 // the parser's integers are Go's int, which on small machines cannot hold them.
 func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, *sourceError) {
 	var found map[int]int64
 	runes := []rune(nil)
-	for _, token := range tokens {
+	for place, token := range tokens {
 		if token.Kind != lexer.Number {
 			continue
 		}
@@ -144,10 +152,13 @@ func largeIntegers(source string, tokens []lexer.Token) (map[int]int64, string, 
 			return nil, "", sourceErrorf(token.From, "%s has a leading zero: drop it, or put the whole in quotes if it is text", token.Value)
 		}
 		number, err := strconv.ParseInt(digits, base, 64)
+		if digits == smallestDigits && place > 0 && tokens[place-1].Is(lexer.Operator, "-") {
+			number, err = math.MinInt64, nil // its minus is applied in unary
+		}
 		if err != nil {
 			return nil, "", sourceErrorf(token.From, "%s does not fit a 64-bit integer", token.Value)
 		}
-		if number <= math.MaxInt32 {
+		if number >= 0 && number <= math.MaxInt32 {
 			continue
 		}
 		if runes == nil {

@@ -80,12 +80,15 @@ func (r *ruleSpec) readable() {
 type placed[T any] struct {
 	Value T
 	pos   strictyaml.Pos
+	bad   bool // it was wrong, and that is reported
 }
 
 // DecodeNode keeps the place.
 func (p *placed[T]) DecodeNode(l *strictyaml.Loader, file string, n *yaml.Node, errs *strictyaml.Errors) {
 	p.pos = strictyaml.PosOf(file, n)
+	before := len(*errs)
 	l.Decode(file, n, &p.Value, errs)
+	p.bad = len(*errs) > before
 }
 
 type routeSpec struct {

@@ -35,6 +35,16 @@ func TestLoadErrors(t *testing.T) {
 		{"tables:\n  in: {source: in, key: payload.id}\n" + rule + out, "table: the name in is taken"},
 		{rule + "    map: {a: .inf}\n" + out, "rules/a.yaml:4:14: rule \"r\": map.a: \".inf\" is no number of JSON"},
 		{rule + "    map: {a: .nan}\n" + out, "is no number of JSON"},
+		{rule + "    map: {a: null}\n" + out, "rules/a.yaml:4:14: rule \"r\": map.a: null is an empty value of YAML: write nil, or leave the field out"},
+		{rule + "    when: payload.a == null\n" + out, "unknown name null, did you mean nil?"},
+		{rule + "    when: payload.a == True\n" + out, "unknown name True, did you mean true?"},
+		{rule + "    when: payload.a == #1\n" + out, "rules/a.yaml:4:22: rule \"r\": when: the expression ends too early: the # behind it begins a comment, quote the whole value"},
+		{rule + "    when: 'payload.a ==' # not 1\n" + out, "rule \"r\": when: the expression ends too early: something must follow"},
+		{rule + "    route: [{to: []}]\n", "rules/a.yaml:4:18: \"to\" is an empty list: it needs an entry"},
+		{rule + out + "    on_error: {to: []}\n", "\"to\" is an empty list: it needs an entry"},
+		{rule + "    route: [{to: ''}]\n", "rules/a.yaml:4:18: rule \"r\": route[0]: to is empty: name a sink of edge.yaml"},
+		{"rules:\n  r:\n    source: ''\n" + out, "rules/a.yaml:3:13: rule \"r\": source is empty: name a source of edge.yaml"},
+		{rule + "    map: {a: state}\n" + out, "state is empty: the rule has no state:"},
 		{rule + "    map: {a: 2001-11-11}\n" + out, "would be a subtraction"},
 		{rule + "    topic: a/#\n    map: {a: params.x}\n" + out, "unknown param x: the rule's topic has no {x}"},
 		{rule + "    route: [{to: mq, topic: ''}]\n", "rules/a.yaml:4:29: rule \"r\": route[0].topic: it is empty"},
@@ -59,6 +69,33 @@ func TestLoadErrors(t *testing.T) {
 		_, errs := Load([]File{{Name: "rules/a.yaml", Data: []byte(test.text)}}, testEnv)
 		if err := errs.Err(); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s\ngot  %v\nwant %s", test.text, err, test.want)
+		}
+	}
+}
+
+// TestOneErrorOfAValue: of what YAML has refused nothing else is said, however deep it stands.
+func TestOneErrorOfAValue(t *testing.T) {
+	for line, want := range map[string]string{
+		"map: {a: [012]}":               "leading zero",
+		"map: {a: {b: {c: 012}}}":       "leading zero",
+		"map: {a: {b: '${NO_SUCH_X}'}}": "NO_SUCH_X is not set",
+		"map: {a: [!x y]}":              "is read as a YAML tag",
+		"map: {a: {b: , c: 1}}":         "map.a.b is empty: give it a value or leave it out",
+		"max_keys: many":                `"max_keys" wants a whole number, not "many"`,
+	} {
+		_, errs := Load([]File{{Name: "a.yaml", Data: []byte(head + "    " + line + "\n    route: [{to: dead}]\n")}}, testEnv)
+		if len(errs) != 1 || !strings.Contains(errs.Error(), want) {
+			t.Errorf("%s: %v", line, errs)
+		}
+	}
+}
+
+// TestOneErrorOfATemplate: of a wrong expression nothing else is said.
+func TestOneErrorOfATemplate(t *testing.T) {
+	for _, route := range []string{"{to: mq, topic: '{{ paylod.x }}'}", "{to: nats, subject: 'a.{{ paylod.x }}.b'}"} {
+		_, errs := Load([]File{{Name: "a.yaml", Data: []byte(head + "    route: [" + route + "]\n")}}, testEnv)
+		if len(errs) != 1 || !strings.Contains(errs.Error(), "unknown name paylod") {
+			t.Errorf("%s: %v", route, errs)
 		}
 	}
 }

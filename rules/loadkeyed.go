@@ -59,7 +59,7 @@ func (k *compiler) stateField(path []string, at int) (evaluator, *sourceError) {
 		return nil, sourceErrorf(at, "state cannot be read here")
 	}
 	if len(path) == 0 {
-		return nil, sourceErrorf(at, "state is not a value; write state.NAME with a name of the rule's state:")
+		return k.allStates(at)
 	}
 	i := slices.Index(k.keeps.states, path[0])
 	if i < 0 {
@@ -73,6 +73,24 @@ func (k *compiler) stateField(path []string, at int) (evaluator, *sourceError) {
 	}
 	k.usesKept = true
 	return members(func(c *scope) (Value, error) { return c.states[i], nil }, path[1:]), nil
+}
+
+// allStates compiles state alone: an object of those that are there.
+func (k *compiler) allStates(at int) (evaluator, *sourceError) {
+	names := k.keeps.states
+	if len(names) == 0 {
+		return nil, sourceErrorf(at, "state is empty: the rule has no state:")
+	}
+	k.usesKept = true
+	return func(c *scope) (Value, error) {
+		object := make(map[string]any, len(names))
+		for i, name := range names {
+			if v := c.states[i]; !v.isNull() {
+				object[name] = v.box()
+			}
+		}
+		return boxed(object), nil
+	}, nil
 }
 
 // lastField compiles last and last.PATH, of the message before.
@@ -152,7 +170,7 @@ func (b *builder) remember(spec *ruleSpec) {
 	}
 	r.maxKeys = defaultMaxKeys
 	if n := spec.MaxKeys; n != nil {
-		if r.maxKeys = n.Value; n.Value <= 0 {
+		if r.maxKeys = n.Value; n.Value <= 0 && !n.bad {
 			b.add(n.pos, "max_keys wants a number above zero, not %d", n.Value)
 		}
 	}

@@ -43,6 +43,10 @@ func (b *builder) addresses(specs addressSpecs, where string, in names) map[stri
 // target finds a sink and the address that it reads.
 func (b *builder) target(to strictyaml.Text, specs addressSpecs, templates map[string]*template, where string) target {
 	t := target{sink: to.Value}
+	if to.Value == "" {
+		b.add(to.Pos, "%s: to is empty: name a sink of edge.yaml", where)
+		return t
+	}
 	if b.env.Sinks == nil && to.Value != localName { // what the sink is, is not known
 		t.address = templates[b.trial.addressKey(to.Value, keysOf(templates))]
 		return t
@@ -161,11 +165,17 @@ func (b *builder) template(text strictyaml.Text, kind address, where string, in 
 	if len(expressions) == 0 {
 		t.fixed = text.Value
 	}
+	wrong := false
 	for i, source := range expressions {
 		if texts[i] != "" {
 			t.parts = append(t.parts, part{text: texts[i]})
 		}
-		t.parts = append(t.parts, part{expression: b.expressionAt(text, offsets[i], source, where, strict, in)})
+		e := b.expressionAt(text, offsets[i], source, where, strict, in)
+		wrong = wrong || e == nil
+		t.parts = append(t.parts, part{expression: e})
+	}
+	if wrong { // what it would be without that part is not to be said
+		return t
 	}
 	if len(expressions) > 0 && texts[len(texts)-1] != "" {
 		t.parts = append(t.parts, part{text: texts[len(texts)-1]})

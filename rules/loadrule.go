@@ -92,6 +92,10 @@ func (b *builder) from(spec *ruleSpec) {
 		b.add(r.pos, "source is missing: name a source of edge.yaml")
 	}
 	for _, source := range spec.Source {
+		if source.Value == "" {
+			b.add(source.Pos, "source is empty: name a source of edge.yaml")
+			continue
+		}
 		r.sources = append(r.sources, source.Value)
 		if source.Value == localName {
 			if spec.Topic == nil {
@@ -246,7 +250,7 @@ func (b *builder) edits(spec *ruleSpec) {
 
 // value compiles a value of map or set: an expression, a literal, or an object or list of these.
 func (b *builder) value(n *yaml.Node, where string, in names) *expression {
-	if n == nil { // what was wrong with it is reported
+	if n == nil || strictyaml.Reported(n) {
 		return nil
 	}
 	pos := strictyaml.PosOf(b.rule.pos.File, n)
@@ -266,7 +270,14 @@ func (b *builder) value(n *yaml.Node, where string, in names) *expression {
 		v = parsed([]byte(n.Value)) // what does not fit 64 bits keeps its digits
 	}
 	if f, isNumber := v.number(); v.kind != Bool && !isNumber || math.IsInf(f, 0) || math.IsNaN(f) {
-		b.add(pos, "%s: %q is no number of JSON, boolean or expression", where, n.Value)
+		switch {
+		case n.Tag == "!!null" && n.Value == "":
+			b.add(pos, "%s is empty: give it a value or leave it out", where)
+		case n.Tag == "!!null":
+			b.add(pos, "%s: %s is an empty value of YAML: write nil, or leave the field out", where, n.Value)
+		default:
+			b.add(pos, "%s: %q is no number of JSON, boolean or expression", where, n.Value)
+		}
 		return nil
 	}
 	return &expression{source: n.Value, field: where, pos: pos, eval: constant(v)}
@@ -329,7 +340,11 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 	eval, err := b.compile(source, m, n)
 	if err != nil {
 		at := max(err.at, 0)
-		b.add(b.place(text, offset+at), "%s: %s%s", where, err.message, picture(source, err.at))
+		message := err.message
+		if message == endsTooEarly && b.beforeComment(text) {
+			message = "the expression ends too early: the # behind it begins a comment, quote the whole value"
+		}
+		b.add(b.place(text, offset+at), "%s: %s%s", where, message, picture(source, err.at))
 		return nil
 	}
 	root := b.tree.root
@@ -340,6 +355,16 @@ func (b *builder) expressionAt(text strictyaml.Text, offset int, source, where s
 		b.gathering.into.place(e)
 	}
 	return e
+}
+
+// beforeComment says whether a comment stands behind a text that was written without quotes.
+func (b *builder) beforeComment(text strictyaml.Text) bool {
+	if text.Node == nil || text.Node.Style != 0 || text.Pos.Line > len(b.lines) {
+		return false
+	}
+	line := []rune(b.lines[text.Pos.Line-1])
+	behind, ok := strings.CutPrefix(string(line[min(text.Pos.Column-1, len(line)):]), text.Value)
+	return ok && strings.HasPrefix(strings.TrimLeft(behind, " \t"), "#")
 }
 
 // place gives the line and column of a character of a text.

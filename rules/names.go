@@ -9,7 +9,7 @@ import (
 
 func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 	if len(path) == 0 {
-		return nil, sourceErrorf(at, "params is not a value; write params.NAME with a {NAME} of the rule's topic")
+		return k.allParams(), nil
 	}
 	i := slices.Index(k.params, path[0])
 	if i < 0 {
@@ -33,6 +33,20 @@ func (k *compiler) param(path []string, at int) (evaluator, *sourceError) {
 	}, path[1:]), nil
 }
 
+// allParams gives the levels of the topic that have names as an object.
+func (k *compiler) allParams() evaluator {
+	names := k.params
+	return func(c *scope) (Value, error) {
+		object := make(map[string]any, len(names))
+		for i, name := range names {
+			if name != "" && i < len(c.params) { // + and # have none, a key that was never seen has no levels
+				object[name] = c.params[i]
+			}
+		}
+		return boxed(object), nil
+	}
+}
+
 // standardNames are the top-level names of expressions.
 var standardNames = []string{"payload", "out", "params", "topic", "key", "meta", "item", "state", "last", "absent", "window"}
 
@@ -50,7 +64,14 @@ func (k *compiler) unknown(name string, at int) *sourceError {
 	if functionNamed(name) != nil || name == "lag" {
 		return sourceErrorf(at, "%s is a function: write %s(…)", name, name)
 	}
-	if hint := strictyaml.Suggest(name, candidates); hint != "" {
+	hint := strictyaml.Suggest(name, candidates)
+	switch lower := strings.ToLower(name); lower {
+	case "null", "nil", "none", "undefined":
+		hint = "nil"
+	case "true", "false":
+		hint = lower
+	}
+	if hint != "" {
 		return sourceErrorf(at, "unknown name %s, did you mean %s?", name, hint)
 	}
 	return sourceErrorf(at, "unknown name %s; text needs quotes: \"%s\", a field of the message is payload.%s", name, name, name)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"regexp"
 	"strings"
 
@@ -24,6 +25,9 @@ func (k *compiler) unary(n *ast.UnaryNode) (evaluator, *sourceError) {
 	if n.Operator == "-" {
 		if literal, ok := n.Node.(*ast.IntegerNode); ok {
 			return constant(intValue(-int64(literal.Value))), nil
+		}
+		if literal, ok := n.Node.(*ast.FloatNode); ok && k.tree.integers[literal.Location().From] == math.MinInt64 {
+			return constant(intValue(math.MinInt64)), nil
 		}
 	}
 	operand, err := k.node(n.Node)

@@ -41,6 +41,9 @@ func TestResults(t *testing.T) {
 		{"set keeps the place of what it changes", "    set: {b: payload.b + 1, d: '\"new\"'}\n", `{"a":1,"b":2,"c":3}`, `{"a":1,"b":3,"c":3,"d":"new"}`},
 		{"set below", "    set: {pos.x: 5, new.deep: 1}\n    remove: [pos.z, a]\n", `{"a":1,"pos":{"x":1,"y":2,"z":3}}`, `{"pos":{"x":5,"y":2},"new":{"deep":1}}`},
 		{"remove alone", "    remove: [a, b.c]\n", `{"a":1,"b":{"c":1,"d":2}}`, `{"b":{"d":2}}`},
+		{"params as an object", "    map: {p: params, n: len(params), k: '\"id\" in params'}\n", `{}`, `{"p":{"id":"r-1","site":"H1"},"n":2,"k":true}`},
+		{"state as an object", "    state: {a: {value: payload.x}, b: {value: payload.y}}\n    map: {s: state}\n", `{"x":1}`, `{"s":{}}`},
+		{"the smallest integer", "    map: {a: '-9223372036854775808', b: '[-9223372036854775808]', c: 'payload.x == -9223372036854775808'}\n", `{"x":-9223372036854775808}`, `{"a":-9223372036854775808,"b":[-9223372036854775808],"c":true}`},
 		{"params and topic", "    map: {s: params.site, i: params.id, t: topic}\n", `{}`, `{"s":"H1","i":"r-1","t":"hospital/H1/device/r-1/status"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

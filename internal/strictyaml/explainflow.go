@@ -54,12 +54,7 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 			i += end
 			state = ended
 		case state == start && strings.HasPrefix(v[i:], "{{") && !secret:
-			text := v[i:]
-			if end := strings.LastIndex(text, "}}"); end > 0 {
-				text = text[:end+2]
-				text += plainTail(v[i+end+2:])
-			}
-			return templateMessage(text), i, !partial && balanced(v)
+			return templateMessage(templates(v[i:])), i, !partial && balanced(v)
 		case state == start && (c == '{' || c == '['):
 			stack = append(stack, c+2) // } and ] in ASCII
 		case state != start && (c == '{' || c == '[') || c == '?':
@@ -89,12 +84,24 @@ func flowMessage(v, problem string, secret bool) (message string, offset int, wh
 	return "", 0, false
 }
 
-// plainTail is what follows a template in its value.
-func plainTail(s string) string {
-	if end := strings.IndexAny(s, ",}] "); end >= 0 {
-		return s[:end]
+// templates is the value that begins with a {{ }}: with what follows it, and with all others in it.
+func templates(v string) string {
+	end := 0
+	for {
+		size := strings.Index(v[end:], "}}")
+		if size < 0 {
+			return v
+		}
+		end += size + 2
+		more := strings.IndexAny(v[end:], ",}] {")
+		if more < 0 {
+			return v
+		}
+		end += more
+		if !strings.HasPrefix(v[end:], "{{") {
+			return v[:end]
+		}
 	}
-	return s
 }
 
 // balanced tells whether the brackets of a value end with its line.

@@ -161,7 +161,7 @@ func (w *walker) missing(n *yaml.Node, f *field, at place) bool {
 // a number where 0 would pass for one that was left out.
 func (w *walker) here(n *yaml.Node, f *field, at place) bool {
 	v := f.value
-	if f.required && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && v.Len() == 0 {
+	if f.required && v.Kind() == reflect.Slice && v.Len() == 0 && (v.Type().Elem().Kind() == reflect.String || v.Type().Elem() == reflect.TypeFor[Text]()) {
 		return w.fail(n, at, "is an empty list: it needs an entry")
 	}
 	if f.nonzero && v.IsZero() {

@@ -59,11 +59,7 @@ func (t *tree) isTemplate(n *yaml.Node) bool {
 	if n.Content[0].Kind != yaml.MappingNode || !strings.HasPrefix(rest, "{{") {
 		return false
 	}
-	text := rest
-	if end := strings.LastIndex(rest, "}}"); end >= 0 {
-		text = rest[:end+2]
-	}
-	t.fail(n, "%s", templateMessage(text))
+	t.fail(n, "%s", templateMessage(templates(rest)))
 	spoil(n)
 	return true
 }

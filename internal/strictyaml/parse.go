@@ -129,6 +129,9 @@ func spoil(n *yaml.Node) {
 
 func isBad(n *yaml.Node) bool { return n.Tag == badTag }
 
+// Reported says to whoever reads nodes by himself that n is wrong, and that this has been told.
+func Reported(n *yaml.Node) bool { return isBad(n) }
+
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 func isPlain(n *yaml.Node) bool {

@@ -47,6 +47,10 @@ var traps = []struct{ name, yaml, want string }{
 	{"over two lines", "m: {x: round(p.x,\n  3)}\n", "f:1:8: inside {} a comma ends a value: quote it, x: \"round(p.x, 3)\""},
 	{"template alone", "r:\n  topic: {{ key }}\n",
 		"f:2:10: a value that begins with {{ is read as a YAML mapping: quote it, \"{{ key }}\""},
+	{"template in braces", "h: {X: {{ payload.a }}}\n",
+		"f:1:8: a value that begins with {{ is read as a YAML mapping: quote it, \"{{ payload.a }}\""},
+	{"templates in braces", "h: {X: {{ a }}-{{ b }}, Y: {{ c }}}\n",
+		"f:1:8: a value that begins with {{ is read as a YAML mapping: quote it, \"{{ a }}-{{ b }}\""},
 	{"leading zero", "a: 012\nb: 08\nc: 0\nd: 0.5\ne: \"012\"\n",
 		"f:1:4: YAML may read a number with a leading zero as octal: drop the zero, or quote the value if it is text\n" +
 			"f:2:4: YAML may read a number with a leading zero as octal: drop the zero, or quote the value if it is text"},
