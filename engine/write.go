@@ -116,17 +116,14 @@ func (q *queue) deliver() {
 		q.results = append(q.results, errNoResult)
 	}
 	q.write()
-	q.forgetDone()
-	var written, rejected uint64
+	q.count()
 	for i, it := range q.batch {
 		switch err := q.results[i]; {
 		case err == nil:
 			it.done = true
-			written++
 			q.settle(it.m, Delivered)
 		case errors.Is(err, ErrRejected):
 			it.done = true
-			rejected++
 			q.reject(it.m, err)
 		}
 	}
@@ -134,9 +131,6 @@ func (q *queue) deliver() {
 
 	now := q.engine.clock.read()
 	q.mu.Lock()
-	q.stats.Batches++
-	q.stats.Written += written
-	q.stats.Rejected += rejected
 	what := q.sort(now)
 	clear(q.batch)
 	q.room.Broadcast()
@@ -176,20 +170,24 @@ func (q *queue) write() {
 	q.setup.Sink.Write(q.ctx, q.messages, q.results)
 }
 
-// forgetDone tells the store what the sink has taken or refused, before that is settled: what is settled
-// cannot be written to disk any more.
-func (q *queue) forgetDone() {
-	if q.disk == nil {
-		return
-	}
+// count notes what the sink has taken or refused, before that is settled: who knows of a message that it is
+// settled finds it in the books of its sink. The store is told, too: what is settled cannot be written to disk any more.
+func (q *queue) count() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.stats.Batches++
 	for i, it := range q.batch {
 		switch err := q.results[i]; {
 		case err == nil:
-			q.disk.forget(it)
+			q.stats.Written++
+			if q.disk != nil {
+				q.disk.forget(it)
+			}
 		case errors.Is(err, ErrRejected):
-			q.disk.reject(it)
+			q.stats.Rejected++
+			if q.disk != nil {
+				q.disk.reject(it)
+			}
 		}
 	}
 }

@@ -44,10 +44,11 @@ func TestBrokerThatForgets(t *testing.T) {
 	o.watch(broker.Addr(), "out/#")
 	o.publisher(broker.Addr()).publish(100)
 	o.check(false)
+	b.settled("pass", 100) // edge too knows that the broker has them all
 	broker.Kill()
 	broker.Start()
-	b.ready()
 	b.until("the loss is counted", func() bool { return b.metric(`edge_source_session_lost_total{source="in"}`) == 1 })
+	b.ready() // on the new connection, with its subscriptions
 	o.watch(broker.Addr(), "out/#")
 	o.publisher(broker.Addr()).publish(100)
 	o.check(false)

@@ -29,9 +29,7 @@ func TestDiskBuffer(t *testing.T) {
 	p := o.publisher(broker.Addr())
 	p.publish(2000)
 	b.settled("pass", 2000)
-	if n := b.metric("edge_in_flight_messages"); n != 0 {
-		t.Errorf("%v in flight", n)
-	}
+	b.until("nothing is in flight", func() bool { return b.metric("edge_in_flight_messages") == 0 })
 	if n := b.metric(`edge_sink_disk_messages{sink="out"}`); n != 2000 {
 		t.Errorf("%v on disk", n)
 	}
@@ -67,7 +65,7 @@ func TestDiskBuffer(t *testing.T) {
 	})
 	w.up()
 	b.start()
-	b.until("the refused one is a dead letter", func() bool { return b.read("dead.jsonl") != "" })
+	b.until("the refused one is a dead letter", func() bool { return strings.HasSuffix(b.read("dead.jsonl"), "\n") })
 	var letter struct{ Rule, Class, Payload, Source string }
 	if err := json.Unmarshal([]byte(b.read("dead.jsonl")), &letter); err != nil {
 		t.Fatal(err)
@@ -110,7 +108,7 @@ func TestDiskBufferTenKills(t *testing.T) {
 	o.check(true)
 	b.balanced("pass")
 	b.until("the disk is empty", func() bool { return b.metric(`edge_sink_disk_messages{sink="out"}`) == 0 })
-	t.Logf("the HTTP server was sent %d of them again", w.again)
+	t.Logf("the HTTP server was sent %d of them again", w.repeats())
 	b.stop()
 }
 
@@ -153,7 +151,7 @@ func TestDiskBufferLarge(t *testing.T) {
 	copies(t, b.path("state/buffers/out.http"), 1<<30)
 	began := time.Now()
 	b.launch()
-	took := time.Since(began)
+	took, cpu := time.Since(began), b.metric("process_cpu_seconds_total") // that a busy machine does not add to
 	b.until("the sink is tried", func() bool {
 		_, body := b.get("/metrics")
 		return strings.Contains(body, "edge_sink_up{sink=\"out\"} 0\n")
@@ -161,8 +159,8 @@ func TestDiskBufferLarge(t *testing.T) {
 	rss := b.metric("process_resident_memory_bytes")
 	t.Logf("%v messages in %v bytes on disk; started in %v, uses %.1f MiB", b.metric(`edge_sink_disk_messages{sink="out"}`),
 		b.metric(`edge_sink_disk_bytes{sink="out"}`), took, rss/(1<<20))
-	if took > 2*time.Second || rss > 64<<20 {
-		t.Errorf("started in %v with %v bytes", took, rss)
+	if cpu > 2 || rss > 64<<20 {
+		t.Errorf("started in %v with %v s of CPU and %v bytes", took, cpu, rss)
 	}
 	b.stop()
 }

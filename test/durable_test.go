@@ -42,8 +42,8 @@ func TestDurableKills(t *testing.T) {
 	o.watch(broker.Addr(), "out/#")
 	b.start()
 	for i := range 10 {
-		done := o.publisher(broker.Addr()).background(600)
 		before := o.count()
+		done := o.publisher(broker.Addr()).background(600)
 		waitFor(t, "some came out", func() bool { return o.count() > before+37*i })
 		b.kill()
 		if i%4 == 3 { // and once more while it starts
@@ -68,8 +68,8 @@ func TestDurableStops(t *testing.T) {
 	o.watch(broker.Addr(), "out/#")
 	b.start()
 	for i := range 10 {
-		done := o.publisher(broker.Addr()).background(300)
 		before := o.count()
+		done := o.publisher(broker.Addr()).background(300)
 		waitFor(t, "some came out", func() bool { return o.count() > before+11*i })
 		b.stop()
 		<-done

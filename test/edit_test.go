@@ -93,10 +93,12 @@ func TestBadFileChangesNothing(t *testing.T) {
 	p.comes("out/one")
 	before := b.config()
 
-	b.write("rules/rules.yaml", to("two")) // good, but not together with these
 	b.write("rules/bad.yaml", "rules:\n  other: {source: in, when: paylod, route: [{to: out, topic: x}]}\n")
 	b.write("rules/worse.yaml", "rules:\n  third: {source: in, rout: []}\n")
 	b.until("all errors are shown", func() bool { e := b.config().Error; return e != nil && len(e.Errors) >= 2 })
+	failures := b.metric("edge_config_failures_total")
+	b.write("rules/rules.yaml", to("two")) // good, but not together with these
+	b.until("edge has looked", func() bool { return b.metric("edge_config_failures_total") > failures })
 	now := b.config()
 	if now.Hash != before.Hash {
 		t.Error("another set runs")

@@ -33,7 +33,11 @@ func TestExamplesRun(t *testing.T) {
 		defer mu.Unlock()
 		seen[address] = append(seen[address], string(payload))
 	}
-	if _, err := natsClient(t, s.ClientURL()).Subscribe(">", func(m *nats.Msg) { note(m.Subject, m.Data) }); err != nil {
+	client := natsClient(t, s.ClientURL())
+	if _, err := client.Subscribe(">", func(m *nats.Msg) { note(m.Subject, m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	o := newOracle(t, 1)

@@ -3,6 +3,8 @@ package test
 import (
 	"fmt"
 	"testing"
+
+	"edge/internal/brokertest"
 )
 
 // One message goes to three sinks, and is acknowledged when the last of them has it.
@@ -20,7 +22,8 @@ sinks:
   js: {nats: {url: %q, jetstream: true}}
   api: {http: {url: %q}, retry: {backoff: 20ms..200ms}}
 `, s.ClientURL(), w.url())
-	b := newBox(t, config, rule(`{to: [live, js, api], topic: "out/{{ out.id }}", subject: "pose.{{ out.id }}"}`))
+	b := newBox(t, config, rule(`{to: [live, js, api], topic: "out/{{ out.id }}", subject: "pose.{{ out.id }}"}`)+
+		"  ping: {source: in, topic: ping, route: [{to: live, topic: pong}]}\n")
 	b.start()
 	live.watch(broker.Addr(), "out/#")
 	p := live.publisher(broker.Addr())
@@ -40,6 +43,12 @@ sinks:
 	js.check(false) // JetStream has seen off those that it knew by their ids
 	live.check(true)
 
+	// What goes out over the connection of the source comes after the acknowledgements that are due.
+	b.until("all are acknowledged", func() bool { return b.metric(`edge_source_unsettled_messages{source="in"}`) == 0 })
+	c := brokertest.Dial(t, broker.Addr())
+	c.Subscribe("pong", 1)
+	c.Publish("ping", "{}", 1)
+	c.Next()
 	b.kill()
 	b.start() // now all are acknowledged, so none comes again
 	p.publish(5)

@@ -145,7 +145,14 @@ func (b *box) launch(args ...string) {
 func (b *box) start() {
 	b.t.Helper()
 	b.launch()
+	b.runs()
 	b.ready()
+}
+
+// runs waits until the first set is what runs, and is kept and shown.
+func (b *box) runs() {
+	b.t.Helper()
+	b.until("edge runs", func() bool { return strings.Contains(b.log.String(), `msg="edge runs"`) })
 }
 
 func (b *box) ready() {

@@ -28,9 +28,10 @@ func TestHTTPOutage(t *testing.T) {
 	<-done
 	p.publish(70)
 	b.until("the sink is known to be down", func() bool { return b.metric(`edge_sink_up{sink="out"}`) == 0 })
-	if _, body := b.get("/readyz"); !strings.Contains(body, `"out"`) || !strings.Contains(body, "connection refused") {
-		t.Errorf("/readyz does not say why: %s", body)
-	}
+	b.until("/readyz says why", func() bool { // at first it is that the connection was cut
+		_, body := b.get("/readyz")
+		return strings.Contains(body, `"out"`) && strings.Contains(body, "connection refused")
+	})
 	w.up()
 	o.check(false)
 
@@ -71,7 +72,7 @@ func TestHTTPOutage(t *testing.T) {
 		return true
 	})
 	p.publish(7)
-	b.until("the refused one is a dead letter", func() bool { return b.read("dead.jsonl") != "" })
+	b.until("the refused one is a dead letter", func() bool { return strings.HasSuffix(b.read("dead.jsonl"), "\n") })
 	var letter struct{ Rule, Class, Error, Payload string }
 	if err := json.Unmarshal([]byte(b.read("dead.jsonl")), &letter); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,6 @@ func TestTwentyKillsUnderLoad(t *testing.T) {
 	b.balanced("pass")
 	readStream(t, s.ClientURL(), js)
 	js.check(false)
-	t.Logf("the HTTP server was sent %d of them again", w.again)
+	t.Logf("the HTTP server was sent %d of them again", w.repeats())
 	b.stop()
 }

@@ -175,6 +175,7 @@ func (o *oracle) publisher(addr string) *publisher {
 	conn := o.dial(addr, "publisher")
 	p := &publisher{o: o, conn: conn, acks: make(chan error, 1024), most: 200}
 	go func() {
+		defer close(p.acks)
 		for {
 			packet, err := packets.ReadPacket(conn)
 			if err != nil {
@@ -221,13 +222,17 @@ func (p *publisher) background(n int) (done chan struct{}) {
 		defer close(done)
 		p.publish(n)
 	}()
+	p.o.t.Cleanup(func() { // of a test that has failed meanwhile: it must not outlive it
+		p.conn.Close()
+		<-done
+	})
 	return done
 }
 
 func (p *publisher) wait() {
 	p.o.t.Helper()
 	p.open--
-	if err := <-p.acks; err != nil {
+	if err, more := <-p.acks; err != nil || !more {
 		p.o.t.Errorf("the broker hangs up on the publisher: %v", err)
 		p.open = 0
 	}

@@ -100,6 +100,7 @@ sinks:
 		_ = i
 	}
 	b.launch()
+	b.runs()
 	c := brokertest.Dial(t, opens.Addr())
 	b.until("the source is subscribed", func() bool { return b.metric(`edge_source_subscribed{source="in"}`) == 1 })
 	c.Publish(topicOf(0), payloadOf(0, 0), 1)

@@ -156,6 +156,13 @@ func (w *web) up() {
 // down closes the listener and cuts all connections, requests or not.
 func (w *web) down() { w.http.Close() }
 
+// repeats is how many requests had a key that was known.
+func (w *web) repeats() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.again
+}
+
 // answers sets what stands between a request and the oracle.
 func (w *web) answers(fault func(w http.ResponseWriter, r *http.Request, body string) bool) {
 	w.mu.Lock()

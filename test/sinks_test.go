@@ -36,7 +36,7 @@ func TestMQTTToNATS(t *testing.T) {
 	o := newOracle(t, 7)
 	client := natsClient(t, s.ClientURL())
 	if _, err := client.Subscribe("pose.H1.>", func(m *nats.Msg) {
-		o.saw(m.Data)
+		defer o.saw(m.Data) // last: then the test may end
 		device, seq, _ := identify(string(m.Data))
 		if m.Subject != fmt.Sprintf("pose.H1.r-%d", device) || m.Header.Get("X-Site") != "H1" || m.Header.Get("Nats-Msg-Id") != fmt.Sprintf("r-%d/%d", device, seq) {
 			t.Errorf("%s on %s: headers %v", m.Data, m.Subject, m.Header)

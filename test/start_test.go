@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"edge/internal/brokertest"
 )
@@ -23,6 +24,7 @@ func TestStartsWithEverythingDown(t *testing.T) {
 	config := source(broker.URL()) + fmt.Sprintf("sinks:\n  live: {mqtt: {source: in, qos: 1}}\n  js: {nats: {url: \"nats://127.0.0.1:%d\", jetstream: true}}\n  api: {http: {url: %q}}\n", port, w.url())
 	b := newBox(t, config, rule(`{to: [live, js, api], topic: "out/{{ out.id }}", subject: "pose.{{ out.id }}"}`))
 	b.launch()
+	b.runs()
 	if code, body := b.get("/readyz"); code != 503 || !strings.Contains(body, "source in: not connected") {
 		t.Errorf("readyz %d without a broker: %s", code, body)
 	}
@@ -52,9 +54,12 @@ func TestStartsWithEverythingDown(t *testing.T) {
 func TestRunForAWhile(t *testing.T) {
 	broker := mosquitto(t)
 	b := newBox(t, source(broker.URL())+"sinks: {out: {stdout: {}}}", rule(`{to: out}`))
+	began := time.Now()
 	b.launch("--for", "2s")
-	b.ready()
 	b.ended()
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("it ended after %v", took)
+	}
 	if !strings.Contains(b.log.String(), "--for is over") {
 		t.Error("it does not say why it ended")
 	}

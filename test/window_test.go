@@ -16,7 +16,7 @@ func TestWindows(t *testing.T) {
 		text := fmt.Sprintf("# %d\nrules:\n", n)
 		for name, window := range map[string]string{
 			"by_clock":      "{type: tumbling, size: 100ms}",
-			"by_event_time": "{type: tumbling, size: 100ms, timestamp: payload.seq, idle_timeout: 2s}",
+			"by_event_time": "{type: tumbling, size: 100ms, timestamp: payload.seq, idle_timeout: 10s}",
 			"sessions":      "{type: session, gap: 1s}",
 		} {
 			text += fmt.Sprintf("  %s:\n    source: in\n    topic: hospital/{site}/device/{id}/status\n    key: params.id\n    window: %s\n"+

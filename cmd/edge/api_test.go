@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"edge/engine"
+	"edge/internal/brokertest"
 )
 
 func TestAPI(t *testing.T) {
@@ -151,13 +152,18 @@ func TestPortInUse(t *testing.T) {
 // The new address is opened before the old one is closed, and one that cannot be opened changes nothing.
 func TestListenElsewhere(t *testing.T) {
 	w := newWorld(t)
+	at := func(addr string) {
+		w.write("edge.yaml", strings.Replace(wardConfig, "127.0.0.1:0", addr, 1))
+	}
+	free := func() string { return fmt.Sprintf("127.0.0.1:%d", brokertest.FreePort(t)) } // also of others, when we close it
+	first := free()
+	at(first)
 	a := w.app()
 	listen := func(addr string) {
-		w.write("edge.yaml", strings.Replace(wardConfig, "127.0.0.1:0", addr, 1))
+		at(addr)
 		a.reload(t.Context(), false)
 	}
-	first := w.addr()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", free())
 	ok(t, err)
 	listen(taken.Addr().String())
 	if code, _ := w.get("/healthz"); code != 200 || w.config().Error == nil {

@@ -49,6 +49,7 @@ func TestDiskBufferIsDelivered(t *testing.T) {
 		if left, _ := filepath.Glob(w.path("state/buffers/out.file/*.log")); len(left) > 0 {
 			t.Errorf("left on disk: %v", left)
 		}
+		w.log = &logBuffer{}
 		w.start() // the lock is let go
 	}
 }

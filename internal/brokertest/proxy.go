@@ -31,7 +31,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		l.Close()
-		p.Cut()
+		p.SetDown(true)
 		p.wg.Wait()
 	})
 	return p
@@ -92,7 +92,12 @@ func (p *Proxy) accept() {
 		}
 		p.mu.Lock()
 		p.conns[client], p.conns[broker] = true, true
+		down = p.down // it may have come while this one was dialled
 		p.mu.Unlock()
+		if down {
+			p.forget(client, broker)
+			continue
+		}
 		p.wg.Go(func() {
 			var both sync.WaitGroup
 			both.Go(func() { p.pipe(client, broker, false) })

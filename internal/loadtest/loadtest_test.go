@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -57,7 +58,9 @@ func TestBuckets(t *testing.T) {
 }
 
 // What is due is sent, however late, and says when it was due.
-func TestPlanCatchesUp(t *testing.T) {
+func TestPlanCatchesUp(t *testing.T) { synctest.Test(t, catchesUp) }
+
+func catchesUp(t *testing.T) {
 	p := Plan{Rate: 1000, N: 100}
 	var dues []time.Duration
 	var began time.Time
@@ -84,8 +87,11 @@ func TestPlanCatchesUp(t *testing.T) {
 	}
 }
 
-func TestPlanEnds(t *testing.T) {
+func TestPlanEnds(t *testing.T) { synctest.Test(t, ends) }
+
+func ends(t *testing.T) {
 	yes := func(int64, time.Time) bool { return true }
+	step := func(int64, time.Time) bool { <-time.After(time.Millisecond); return true }
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	stall := func(i int64, _ time.Time) bool { <-time.After(10 * time.Millisecond); return true }
@@ -99,7 +105,7 @@ func TestPlanEnds(t *testing.T) {
 		plannedIsSent bool
 	}{
 		{"n", t.Context(), Plan{N: 7}, yes, 7, 7, 7, false},
-		{"for", t.Context(), Plan{For: 10 * time.Millisecond}, yes, 1, 1 << 40, 0, true},
+		{"for", t.Context(), Plan{For: 10 * time.Millisecond}, step, 11, 11, 0, true},
 		{"the earlier", t.Context(), Plan{For: time.Hour, N: 3}, yes, 3, 3, 3, false},
 		{"schedule of a time", t.Context(), Plan{Rate: 1000, For: 20 * time.Millisecond}, yes, 20, 20, 20, false},
 		{"ctx", ended, Plan{For: time.Hour}, yes, 0, 0, 0, false},
