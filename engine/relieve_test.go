@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,10 +13,22 @@ import (
 // A bounded is a feed whose broker sends no more while window messages are not acknowledged, in order.
 type bounded struct {
 	*feed
-	window, sent, acked int
+	window      int
+	count       sync.Mutex
+	sent, acked int
+}
+
+func (b *bounded) sendNext() {
+	b.count.Lock()
+	n := b.sent
+	b.sent++
+	b.count.Unlock()
+	b.offerQoS(1, fmt.Sprint("t", n%3), fmt.Sprint(n))
 }
 
 func (b *bounded) Full() bool {
+	b.count.Lock()
+	defer b.count.Unlock()
 	for b.acked < b.sent && b.settled(fmt.Sprint(b.acked)) != "" {
 		b.acked++
 	}
@@ -46,8 +59,7 @@ func TestFullSourceAndDeadSink(t *testing.T) {
 				synctest.Wait()
 				for range 1000 {
 					for src.sent < 100 && !src.Full() {
-						src.offerQoS(1, fmt.Sprint("t", src.sent%3), fmt.Sprint(src.sent))
-						src.sent++
+						src.sendNext()
 						synctest.Wait()
 					}
 					time.Sleep(10 * time.Millisecond)
