@@ -175,7 +175,14 @@ func (q *queue) push(m *Message, at time.Duration, forced bool) (waited bool) {
 		wake = messages >= q.wakeCount || bytes >= q.wakeBytes
 		q.asleep = !wake
 	}
+	drops := q.setup.Buffer.WhenFull != Block && q.disk == nil
 	q.mu.Unlock()
+	if drops {
+		select {
+		case q.engine.drops <- struct{}{}:
+		default:
+		}
+	}
 	if wake {
 		q.wake <- struct{}{} // has room: only who finds the goroutine asleep sends
 	}
@@ -225,15 +232,28 @@ func (q *queue) evictOldest() *item {
 
 // evict takes out the oldest that is not being written, nil when there is none. A disk still has it.
 func (q *queue) evict() *item {
-	it := q.first
-	for it != nil && it.writing {
-		it = it.next
-	}
+	it := q.idleTaken()
 	if it == nil {
 		return q.store.take()
 	}
 	q.remove(it)
 	return it
+}
+
+func (q *queue) idleTaken() *item {
+	it := q.first
+	for it != nil && it.writing {
+		it = it.next
+	}
+	return it
+}
+
+// idleOldest is what evict would take out.
+func (q *queue) idleOldest() *item {
+	if it := q.idleTaken(); it != nil {
+		return it
+	}
+	return q.store.peek()
 }
 
 // link puts it, just taken from the store, at the end of the taken.

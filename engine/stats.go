@@ -54,6 +54,7 @@ type SinkStats struct {
 	DownFor  time.Duration
 	Retired  bool // its name is gone; it works off what it has
 	Waiting  int  // lanes that wait for room in it
+	Stalls   bool // a source gets no more before what is in it is settled
 	Disk     DiskStats
 }
 
@@ -83,9 +84,10 @@ func (e *Engine) Stats() Stats {
 		s.Sources[name] = p.snapshot()
 	}
 	e.mu.Unlock()
+	b := e.bounds()
 	for _, q := range e.allQueues() {
 		name := q.name
-		snap := q.snapshot()
+		snap := q.snapshot(b)
 		if now := e.running.Load().queues[name]; now != nil && now != q {
 			name += " (retired)" // the name has a queue of another kind now
 		}
@@ -114,7 +116,7 @@ func (p *port) snapshot() SourceStats {
 	return s
 }
 
-func (q *queue) snapshot() SinkStats {
+func (q *queue) snapshot(b bounds) SinkStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.stats
@@ -122,6 +124,7 @@ func (q *queue) snapshot() SinkStats {
 	s.Queued = q.max
 	s.Queued.Messages, s.Queued.Bytes = q.size()
 	s.Waiting = q.waiting
+	s.Stalls = (b.gate || len(b.sources) > 0) && q.lingers(q.engine.clock.read())
 	if q.disk != nil {
 		s.Disk = q.disk.snapshot()
 	}

@@ -28,8 +28,9 @@ type Engine struct {
 	life    context.Context // ends when Stop begins
 	quit    context.CancelFunc
 	rearm   chan struct{} // one slot: a swap asks the ticker to ask the new program
+	drops   chan struct{} // one slot: something waits before a sink that drops
 	noTick  chan struct{}
-	ticked  chan struct{} // the ticker has ended
+	ticked  chan struct{} // the ticker has ended, and relieve
 	laned   chan struct{} // the lanes have
 	closing chan struct{} // the sinks are closed, the sources may close
 	empty   chan struct{} // one slot: a queue ran empty while Stop waits for that
@@ -70,7 +71,7 @@ func New(l Limits, log *slog.Logger) *Engine {
 		l.Lanes = runtime.GOMAXPROCS(0)
 	}
 	e := &Engine{limits: l, log: log, seed: maphash.MakeSeed(), ports: map[string]*port{}, orders: map[string]*uint64{},
-		rearm: make(chan struct{}, 1), empty: make(chan struct{}, 1),
+		rearm: make(chan struct{}, 1), empty: make(chan struct{}, 1), drops: make(chan struct{}, 1),
 		noTick: make(chan struct{}), ticked: make(chan struct{}), laned: make(chan struct{}), closing: make(chan struct{})}
 	e.clock.start = time.Now()
 	e.gate.messages, e.gate.bytes = l.Messages, l.Bytes
@@ -160,7 +161,10 @@ func (e *Engine) start() {
 	}()
 	go func() {
 		defer close(e.ticked)
+		var relief sync.WaitGroup
+		relief.Go(e.relieve)
 		e.tick()
+		relief.Wait()
 	}()
 }
 

@@ -17,6 +17,8 @@ func TestLoadErrors(t *testing.T) {
 		{rule + "    route: [{to: dea}]\n", "no sink \"dea\", did you mean \"dead\"?"},
 		{rule + "    route: [{to: mq}]\n", "route[0]: sink \"mq\" needs topic:, where the message goes"},
 		{rule + "    route: [{to: mq, subject: a}]\n", "rules/a.yaml:4:31: rule \"r\": route[0]: none of its sinks reads subject:, write topic:"},
+		{rule + "    route: [{to: dead, headers: {A: topic}}]\n", "rules/a.yaml:4:34: rule \"r\": route[0]: none of its sinks reads headers:"},
+		{rule + "    route: [{to: local, topic: a, headers: {A: topic}}]\n", "none of its sinks reads headers:"},
 		{rule + "    route: [{to: mq, topic: a/+}]\n", "route[0].topic: a topic to publish to can have no wildcard + or #"},
 		{rule + "    route: [{to: nats, subject: 'a.>'}]\n", "a subject to publish to can have no wildcard"},
 		{rule + "    route: [{to: mq, topic: 'a/{{ payload.x'}]\n", "route[0].topic: {{ without }}"},

@@ -21,6 +21,7 @@ func (b *builder) route(rule *ruleSpec, spec *routeSpec, index int, in names) {
 		way.targets = append(way.targets, b.target(to, addresses, templates, where))
 	}
 	b.unread(spec.To, addresses, where)
+	b.unreadHeaders(spec.To, spec.Headers, where)
 	way.headers = b.headers(rule.Headers, spec.Headers, where, in)
 	b.rule.routes = append(b.rule.routes, way)
 }
@@ -90,6 +91,20 @@ func (b *builder) unread(to strictyaml.List[strictyaml.Text], specs addressSpecs
 		if text != nil && !slices.ContainsFunc(to, reads) {
 			b.add(text.Pos, "%s: none of its sinks reads %s:%s", where, key, b.readInstead(to))
 		}
+	}
+}
+
+// unreadHeaders does so for headers, which a sink with an address has a use for, and local has not.
+func (b *builder) unreadHeaders(to strictyaml.List[strictyaml.Text], headers strictyaml.Map[strictyaml.Text], where string) {
+	if b.env.Sinks == nil || len(headers) == 0 {
+		return
+	}
+	reads := func(name strictyaml.Text) bool {
+		sink, known := b.sink(name.Value)
+		return !known || name.Value != localName && sink.AddressKey != ""
+	}
+	if !slices.ContainsFunc(to, reads) {
+		b.add(headers[0].Pos, "%s: none of its sinks reads headers:", where)
 	}
 }
 

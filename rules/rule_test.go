@@ -194,7 +194,7 @@ func TestAddresses(t *testing.T) {
 		{"{to: nats, subject: 'a.{{ payload.id }}'}", ">", "", "bad_address"},
 		{"{to: nats, subject: 'a.{{ payload.id }}'}", "", "", "bad_address"},
 		{"{to: http, path: '/p/{{ payload.id }}'}", "a/b", "", "bad_address"},
-		{"{to: dead, headers: {X: payload.id}}", "a\\r\\nEvil: 1", "", "bad_address"},
+		{"{to: http, headers: {X: payload.id}}", "a\\r\\nEvil: 1", "", "bad_address"},
 	} {
 		t.Run(test.route+" "+test.id, func(t *testing.T) {
 			p := load(t, head+"    route: ["+test.route+"]\n")

@@ -78,11 +78,12 @@ func TestHTTPBatches(t *testing.T) {
 	s := newTarget(t, nil)
 	binary := message("p", "\xff\xfe")
 	batch := []*engine.Message{message("p", `{"a":1}`), message("p", "{\n \"b\": 2\n}"), message("p", `plain "text"`), binary}
-	hash := sha256.New()
+	var ids []string
 	for _, m := range batch {
-		io.WriteString(hash, m.ID+"\n")
+		ids = append(ids, m.ID)
 	}
-	id := hex.EncodeToString(hash.Sum(nil))
+	hash := sha256.Sum256([]byte(strings.Join(ids, "\n")))
+	id := hex.EncodeToString(hash[:])
 	for _, tt := range []struct{ format, kind, body string }{
 		{"json_array", "application/json", `[{"a":1},{"b":2},"plain \"text\"",{"payload_base64":"//4="}]`},
 		{"ndjson", "application/x-ndjson", `{"a":1}` + "\n" + `{"b":2}` + "\n" + `"plain \"text\""` + "\n" + `{"payload_base64":"//4="}` + "\n"},

@@ -255,16 +255,18 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	return min(max(after, 0), longestRetryAfter), true
 }
 
-// batchID makes of the ids of a batch one id. Without an id of one there is none: the batch cannot be told
-// from another.
+// batchID makes of the ids of a batch, a line break between them, one id: "1" and "23" are not "12" and "3". Without
+// an id of one there is none: the batch cannot be told from another.
 func batchID(messages []*engine.Message) string {
 	hash := sha256.New()
-	for _, m := range messages {
+	for i, m := range messages {
 		if m.ID == "" {
 			return ""
 		}
+		if i > 0 {
+			hash.Write([]byte{'\n'})
+		}
 		io.WriteString(hash, m.ID)
-		hash.Write([]byte{'\n'})
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -134,6 +134,9 @@ func (s *MQTTSource) Stats() MQTTStats {
 	return stats
 }
 
+// Full says that the broker sends no more messages of QoS 1 and 2 before some are acknowledged.
+func (s *MQTTSource) Full() bool { return s.conn.Full() }
+
 // Subscribe replaces the set of topic filters.
 func (s *MQTTSource) Subscribe(_ context.Context, filters []string) error {
 	if s.share != "" {

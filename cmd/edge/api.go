@@ -81,7 +81,7 @@ type sinkState struct {
 	Queued int    `json:"queued"`
 	Error  string `json:"error"`
 	Down   string `json:"down_for"`
-	// HoldsBack: its queue is full and does not drop, so that the sources wait for it.
+	// HoldsBack: sources wait for it, as its queue is full and does not drop, or what it has is all that may be in flight.
 	HoldsBack bool `json:"holds_back"`
 	// Disk: why its buffer cannot be written to the disk; meanwhile it is as one in memory.
 	Disk string `json:"disk,omitempty"`
@@ -132,9 +132,12 @@ func (a *app) ready() readiness {
 	return r
 }
 
-// holdsBack says that whoever emits to a queue waits: it blocks, and has no room for one more like those in it.
-// One on disk knows itself.
+// holdsBack says that a source waits, or whoever emits to a queue: it blocks, and has no room for one more like those
+// in it. One on disk knows itself.
 func holdsBack(b engine.Buffer, s engine.SinkStats) bool {
+	if s.Stalls {
+		return true
+	}
 	if s.Disk.Used {
 		return s.Waiting > 0
 	}

@@ -241,6 +241,7 @@ func TestHoldsBack(t *testing.T) {
 		"the default bound":    {engine.Buffer{}, full, false},
 		"it drops instead":     {engine.Buffer{MaxSize: 100, WhenFull: engine.DropOldest}, full, false},
 		"empty":                {engine.Buffer{MaxSize: 1}, engine.SinkStats{}, false},
+		"a source waits":       {engine.Buffer{}, engine.SinkStats{Stalls: true, Queued: full.Queued}, true},
 	} {
 		if got := holdsBack(c.buffer, c.stats); got != c.want {
 			t.Errorf("%s: %v", name, got)

@@ -79,7 +79,7 @@ func (l *linter) check(folder string) {
 // last gives the rules that ran last on this machine, nil where none did or they cannot be read any more: what they
 // keep may be lost when those that are checked take their place.
 func (l *linter) last(folder string) *rules.Program {
-	c := l.find(folder)
+	c, _ := l.find(folder)
 	if c == nil {
 		return nil
 	}

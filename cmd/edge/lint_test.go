@@ -55,6 +55,10 @@ func TestLint(t *testing.T) {
 			map[string]string{"rules/a.yaml": badSink},
 			[]string{"rules"}, 0, "1 file, 1 rule: ok\n", "no edge.yaml found for rules (give one with -c): names of sources and sinks are not checked",
 		},
+		"an edge.yaml that does not read": {
+			map[string]string{"edge.yaml": "sources: [\n", "rules/a.yaml": badSink},
+			[]string{"."}, 1, "edge.yaml:1:10: ", "edge.yaml does not read: names of sources and sinks are not checked",
+		},
 		"edge.yaml above the file": {
 			map[string]string{"site/edge.yaml": goodConfig, "site/rules/deep/a.yaml": badSink},
 			[]string{"site/rules/deep/a.yaml"}, 1, "site/rules/deep/a.yaml:5:18: ", "",

@@ -75,7 +75,7 @@ var (
 	sinkExpired  = counter("sink_expired_total", "Messages given up after retry.max_elapsed, or with a removed sink.", "sink")
 	sinkDropped  = counter("sink_dropped_total", "Messages dropped by the policy of the queue.", "sink", "reason")
 	sinkUp       = gauge("sink_up", "0 while nothing gets through.", "sink")
-	sinkHolds    = gauge("sink_holds_back", "1 while the queue is full and the sources wait for it.", "sink")
+	sinkHolds    = gauge("sink_holds_back", "1 while sources wait for it.", "sink")
 
 	stateBytes       = gauge("state_file_bytes", "Size of the file with what durable rules keep.")
 	stateWritten     = counter("state_written_bytes_total", "What was written to it, compactions included.")

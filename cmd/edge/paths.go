@@ -24,7 +24,7 @@ type paths struct {
 	rules   map[string][]rules.File // by folder
 	seen    map[string]bool         // files, so that none is read twice
 	known   map[string]*Config      // by path
-	skipped []string                // folders whose rules have no edge.yaml
+	skipped []string                // why names of sources and sinks are not checked, for each folder without a readable edge.yaml
 }
 
 // gather reads what the call names.
@@ -46,18 +46,21 @@ func (p *paths) gather(list []string, loader strictyaml.Loader) {
 // env is what the rules of a folder are loaded into.
 func (p *paths) env(folder string) rules.Env {
 	env := rules.Env{Getenv: os.LookupEnv}
-	if c := p.find(folder); c != nil {
+	switch c, path := p.find(folder); {
+	case c != nil:
 		env = c.rulesEnv(nil, nil)
-	} else {
-		p.skipped = append(p.skipped, folder)
+	case path == "":
+		p.skipped = append(p.skipped, fmt.Sprintf("no edge.yaml found for %s (give one with -c)", folder))
+	default:
+		p.skipped = append(p.skipped, fmt.Sprintf("%s does not read", path))
 	}
 	env.ReadFile = readTableFile
 	return env
 }
 
 func (p *paths) reportSkipped() {
-	for _, folder := range p.skipped {
-		fmt.Fprintf(p.stderr, "no edge.yaml found for %s (give one with -c): names of sources and sinks are not checked\n", folder)
+	for _, why := range p.skipped {
+		fmt.Fprintf(p.stderr, "%s: names of sources and sinks are not checked\n", why)
 	}
 }
 
@@ -156,10 +159,9 @@ func looksLikeConfig(f rules.File) bool {
 	return (sources || sinks) && !hasRules
 }
 
-// find gives the edge.yaml for the rules of a folder, nil where there is none or it cannot be read. One
+// find gives the edge.yaml for the rules of a folder, no path where there is none, and nil where it cannot be read. One
 // that the call did not name serves for its names only: whoever writes rules need not have its secrets.
-func (p *paths) find(folder string) *Config {
-	path := ""
+func (p *paths) find(folder string) (c *Config, path string) {
 	switch {
 	case p.config != "":
 		path = filepath.Clean(p.config)
@@ -169,21 +171,21 @@ func (p *paths) find(folder string) *Config {
 		path = p.search(folder)
 	}
 	if path == "" {
-		return nil
+		return nil, path
 	}
 	if c, ok := p.known[path]; ok {
-		return c
+		return c, path
 	}
 	data, err := readFile(path)
 	if err != nil {
-		return nil
+		return nil, path
 	}
 	c, errs := parseConfig(strictyaml.Loader{SkipSecrets: true}, rules.File{Name: path, Data: data})
 	if len(errs) > 0 {
 		fmt.Fprintf(p.stderr, "%s has errors itself, `edge lint %s` shows them\n", path, path)
 	}
 	p.known[path] = c
-	return c
+	return c, path
 }
 
 // search looks in the working directory, then beside the rules and above them.

@@ -182,6 +182,13 @@ func (c *Conn) take(l *link, p *publish, owned bool) {
 	}
 }
 
+// Full says that as many messages are unacknowledged as the broker may send.
+func (c *Conn) Full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.in.order) >= c.window
+}
+
 // renew ends a connection on which messages were passed over, for the broker to send them again on the next. It
 // waits until half of those taken before are settled: a broker that keeps to no window sends all of them again,
 // and on a connection that has no more time than that nothing would ever be done.
