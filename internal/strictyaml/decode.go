@@ -278,6 +278,11 @@ func (w *walker) scalar(n *yaml.Node, v reflect.Value, at place) bool {
 		v.SetString(n.Value)
 		return true
 	}
+	if wasExpanded(n) && n.Tag == "!!str" && n.Value != "" { // in flow style ${} must be quoted: that does not make it text
+		resolved := *n
+		resolved.Tag = tagOf(n.Value)
+		n = &resolved
+	}
 	want := ""
 	switch {
 	case kind == reflect.Bool:

@@ -154,7 +154,7 @@ sources:
   windows:
     mqtt: {url: x, password_file: /windows}
   other:
-    mqtt: {url: "x", password: "${PASSWORD}", ca_file: /ca.pem, qos: 1}
+    mqtt: {url: "x", password: "${PASSWORD}", ca_file: /ca.pem, qos: "${QOS}"}
 sinks:
   z: {backoff: 500ms..1d, buffer: {size: 64MiB, small: 100B}, building: {}}
   a: {}
@@ -190,7 +190,7 @@ secrets: {b: 7, a: "${ZERO}"}
 	if w := c.Sources["windows"].MQTT.Password.Reveal(); w != "hunter2" {
 		t.Errorf("%q", w)
 	}
-	if o := c.Sources["other"].MQTT; o.Password.Reveal() != "hunter2" || o.CAFile != "/ca.pem" || len(o.URL) != 1 {
+	if o := c.Sources["other"].MQTT; o.Password.Reveal() != "hunter2" || o.CAFile != "/ca.pem" || o.QoS != 2 || len(o.URL) != 1 {
 		t.Errorf("%+v", o)
 	}
 	if c.Sinks[0].Key != "z" || c.Sinks[1].Key != "a" || c.Sinks[0].Value.Buffer.Size != 64<<20 || c.Sinks[0].Value.Buffer.Small != 100 ||
@@ -304,7 +304,8 @@ func TestDecodeExplains(t *testing.T) {
 		{"expanded, leading zero", "limits:\n  low: ${ZERO}\n", `2:8: "low" wants a whole number, not what ${ZERO} gives`},
 		{"expanded structure", "limits: ${INJECT}\n", `1:9: "limits" wants keys and values, ` + "`name: value`" + `, not what ${INJECT} gives`},
 		{"expanded own scalar", "sinks:\n  a:\n    backoff: ${PASSWORD}\n", `3:14: "backoff" wants two durations such as 500ms..30s, not "${PASSWORD}"`},
-		{"expanded quoted stays text", "limits: {low: \"${QOS}\"}\n", `1:15: "low" wants a whole number, not what ${QOS} gives`},
+		{"expanded, quoted, no number", "limits: {low: \"${PASSWORD}\"}\n", `1:15: "low" wants a whole number, not what ${PASSWORD} gives`},
+		{"quoted, not expanded", "limits: {low: \"2\"}\n", `1:15: "low" wants a whole number, not the text "2"`},
 		{"secret list", m + "password: [hunter2]}}}", `1:40: "password" wants text, not a list`},
 
 		// what Parse reported is passed over
