@@ -107,7 +107,11 @@ func star(r *rand.Rand, n int, x, y, size float64) [][2]float64 {
 
 func TestCoversIsExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	zones := 300
+	if testing.Short() {
+		zones = 30
+	}
+	for range zones {
 		x, y := 1000*r.NormFloat64(), 1000*r.NormFloat64()
 		outer := star(r, 3+r.IntN(60), x, y, 10)
 		rings := [][][2]float64{outer}
@@ -141,7 +145,11 @@ func TestCoversIsExact(t *testing.T) {
 // Where two edges of small whole numbers meet, cross or lie on each other is not a matter of rounding.
 func TestCoversOnGrid(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 3000 {
+	zones := 3000
+	if testing.Short() {
+		zones = 300
+	}
+	for range zones {
 		ring := [][2]float64{}
 		for range 3 + r.IntN(4) {
 			ring = append(ring, [2]float64{float64(r.IntN(6)), float64(r.IntN(6))})
