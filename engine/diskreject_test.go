@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/engine"
@@ -47,6 +48,7 @@ func TestDiskRejects(t *testing.T) {
 			f.send("t", "1")
 			f.send("t", "2")
 			allSettled(t, f, 2)
+			synctest.Wait() // the first has been tried: from now on it goes alone
 			s.set(func(_ context.Context, m *engine.Message) error {
 				if m.Root() == m || string(m.Root().Payload) != "1" || m.Root().Meta == nil {
 					t.Errorf("root %q", m.Root().Payload)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"edge/engine"
 )
@@ -184,6 +185,7 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 			var mu sync.Mutex
 			var taken [][]byte
 			var now, most, calls int
+			both := make(chan struct{}) // the second request has come
 			s := newTarget(t, func(w http.ResponseWriter, h hit) {
 				mu.Lock()
 				now++
@@ -191,7 +193,17 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 				most = max(most, now)
 				n := calls
 				mu.Unlock()
-				defer func() { mu.Lock(); now--; mu.Unlock() }()
+				switch {
+				case n == 1 && format == "single":
+					select {
+					case <-both:
+					case <-time.After(20 * time.Second): // it does not come beside the first
+					}
+				case n == 2:
+					close(both)
+				}
+				left := sync.OnceFunc(func() { mu.Lock(); now--; mu.Unlock() })
+				defer left() // and then the answer goes out
 				switch {
 				case n%7 == 0:
 					w.WriteHeader(http.StatusInternalServerError)
@@ -199,6 +211,7 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 				case n%11 == 0: // no answer at all
 					conn, _, err := w.(http.Hijacker).Hijack()
 					if err == nil {
+						left()
 						conn.Close()
 					}
 					return
@@ -208,7 +221,7 @@ func TestHTTPOrderUnderFailures(t *testing.T) {
 				mu.Unlock()
 			})
 			const keys, n = 20, 30
-			sink := open(t, fmt.Sprintf(`http: {url: %q, format: %s, max_in_flight: 5}`, s.URL, format))
+			sink := open(t, fmt.Sprintf(`http: {url: %q, format: %s, max_in_flight: 5, timeout: 60s}`, s.URL, format))
 			// Some keys share a path and some change it, so that groups meet keys of other groups.
 			batch := ofKeys(keys, n, func(k int) string { return fmt.Sprint("p", k%3) })
 			for i, m := range batch {

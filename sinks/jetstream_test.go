@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"edge/engine"
+	"edge/internal/brokertest"
 )
 
 func makeStream(t testing.TB, s *server.Server, config jetstream.StreamConfig, opts ...nats.Option) jetstream.Stream {
@@ -160,24 +161,28 @@ func TestJetStreamKeyStopsAtAFailure(t *testing.T) {
 
 func TestJetStreamRestart(t *testing.T) {
 	dir := t.TempDir()
-	s := startNATS(t, server.Options{JetStream: true, StoreDir: dir})
-	port := natsPort(t, s)
+	port := brokertest.FreePort(t)
+	s := startNATS(t, server.Options{JetStream: true, StoreDir: dir, Port: port})
 	makeStream(t, s, jetstream.StreamConfig{Name: "pose", Subjects: []string{"pose.>"}})
 	sink := open(t, fmt.Sprintf(`nats: {url: "nats://127.0.0.1:%d", jetstream: true, max_pending: 8}`, port))
 
 	const keys, n = 40, 50
 	batch := ofKeys(keys, n, func(k int) string { return fmt.Sprint("pose.r", k) })
-	restarted := make(chan *server.Server, 1)
+	restarted := make(chan error, 1)
 	for i := 0; i < len(batch); i += 100 {
 		if i == 300 || i == 900 {
 			go func() { // under the feet of a write
 				s.Shutdown()
 				s.WaitForShutdown()
-				restarted <- startNATS(t, server.Options{JetStream: true, StoreDir: dir, Port: port})
+				var err error
+				s, err = runNATS(t, server.Options{JetStream: true, StoreDir: dir, Port: port})
+				restarted <- err
 			}()
 		}
 		if i == 600 || i == 1200 {
-			s = next(t, restarted)
+			if err := next(t, restarted); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if rejected := deliver(t, sink, batch[i:i+100]...); len(rejected) > 0 {
 			t.Fatalf("%d messages were refused", len(rejected))

@@ -37,19 +37,14 @@ func pair(t *testing.T, urgent *atomic.Int32) (*pacing.Conn, *net.TCPConn) {
 func busy(t *testing.T, urgent *atomic.Int32) (*pacing.Conn, *net.TCPConn) {
 	t.Helper()
 	near, far := pair(t, urgent)
-	var stop atomic.Bool
-	sent := make(chan int)
-	go func() {
-		n := 0
-		for ; !stop.Load(); n++ {
-			if _, err := far.Write([]byte{byte(n)}); err != nil {
-				break
-			}
+	b, next, sent := make([]byte, 4096), byte(0), byte(0)
+	write := func() {
+		if _, err := far.Write([]byte{sent}); err != nil {
+			t.Fatal(err)
 		}
-		sent <- n
-	}()
-	b, next := make([]byte, 4096), byte(0)
-	read := func() int {
+		sent++
+	}
+	read := func() {
 		n, err := near.Read(b)
 		if err != nil {
 			t.Fatal(err)
@@ -60,15 +55,16 @@ func busy(t *testing.T, urgent *atomic.Int32) (*pacing.Conn, *net.TCPConn) {
 			}
 			next++
 		}
-		return n
 	}
-	got := 0
-	for !near.Busy() {
-		got += read()
+	for !near.Busy() { // in turns, for which one CPU is enough
+		write()
+		read()
 	}
-	stop.Store(true)
-	for all := <-sent; got < all; {
-		got += read()
+	for range 100 {
+		write()
+	}
+	for next != sent {
+		read()
 	}
 	return near, far
 }
