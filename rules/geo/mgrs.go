@@ -9,11 +9,7 @@ import (
 // "50RNV2148320506": the zone of UTM and the band of latitude, the square of 100 km, easting and northing in it. Its
 // southwest corner is meant, so digits are cut off and not rounded. Where there is no UTM, its error is an *Error.
 func MGRS(lon, lat float64) (string, error) {
-	lon, err := checkLonLat(lon, lat)
-	if err != nil {
-		return "", err
-	}
-	zone, err := utmZone(lon, lat)
+	zone, lon, err := utmZone(lon, lat)
 	if err != nil {
 		return "", err
 	}
