@@ -232,28 +232,15 @@ func (q *queue) evictOldest() *item {
 
 // evict takes out the oldest that is not being written, nil when there is none. A disk still has it.
 func (q *queue) evict() *item {
-	it := q.idleTaken()
+	it := q.first
+	for it != nil && it.writing {
+		it = it.next
+	}
 	if it == nil {
 		return q.store.take()
 	}
 	q.remove(it)
 	return it
-}
-
-func (q *queue) idleTaken() *item {
-	it := q.first
-	for it != nil && it.writing {
-		it = it.next
-	}
-	return it
-}
-
-// idleOldest is what evict would take out.
-func (q *queue) idleOldest() *item {
-	if it := q.idleTaken(); it != nil {
-		return it
-	}
-	return q.store.peek()
 }
 
 // link puts it, just taken from the store, at the end of the taken.

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // A Bounded is a Source that gets no more while too much of what it received is not acknowledged. Full says that
 // this is so now.
@@ -13,61 +10,33 @@ type Bounded interface {
 
 // A sink with a drop policy harms only itself, although what waits before it is in flight, and the room in flight
 // is less than that of most queues. So where a source gets no more, a sink that drops and does not get through gives
-// up the older half of what keeps the source waiting: MQTT acknowledges in order, so that the oldest hold the others.
+// up the older half of what it has: MQTT acknowledges in order, so that the oldest hold the others.
 
 const (
 	lookEvery = 50 * time.Millisecond // while something waits before a sink that drops
-	lookSoon  = 10 * time.Millisecond // while it drops because a source waits
+	lookSoon  = 10 * time.Millisecond // for a second after it dropped because a source waits
 	tooLong   = time.Second           // what waits longer while a source waits is not a matter of a burst
 )
 
 // bounds tells which of the bounds on what is in flight are reached.
 type bounds struct {
-	gate    bool             // that of the engine
-	near    bool             // almost: QoS 0 does not wait, it is lost there
-	sources map[*port]uint64 // those of sources, each with the Order up to which room is wanted
+	full bool // that of the engine, or of a source: it gets no more
+	near bool // or almost that of the engine: QoS 0 does not wait, it is lost there
 }
 
-// wants tells whether m, the oldest that a sink has, is to go. half: it has not yet given up half of what it had.
-func (b bounds) wants(m *Message, half bool) bool {
-	root := m.Root()
-	if until, full := b.sources[root.port]; full && root.Order <= until {
-		return true
-	} else if len(b.sources) > 0 && !full {
-		return half // others may be behind it
-	}
-	return b.near && half
-}
-
-func (e *Engine) bounds() bounds {
-	e.mu.Lock()
-	ports := maps.Clone(e.ports)
-	e.mu.Unlock()
-	var full []*port
-	for _, p := range ports {
-		if s, ok := p.source.(Bounded); ok && s.Full() {
-			full = append(full, p)
+func (e *Engine) bounds() (b bounds) {
+	for _, p := range e.allPorts() {
+		// One without unsettled messages waits only for its acknowledgements to be read.
+		if s, ok := p.source.(Bounded); ok && p.unsettled.Load() > 0 && s.Full() {
+			b.full = true
 		}
 	}
 	g := &e.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	u := g.use
-	b := bounds{gate: u.Messages >= g.messages || u.Messages > 0 && u.Bytes+u.Bytes/int64(u.Messages) > g.bytes}
-	b.near = b.gate || u.Messages > g.messages*3/4 || u.Bytes > g.bytes/4*3
-	for _, p := range full {
-		m := g.oldest
-		for m != nil && m.port != p {
-			m = m.newer
-		}
-		if m == nil {
-			continue // it waits for its acknowledgements to be read
-		}
-		if b.sources == nil {
-			b.sources = map[*port]uint64{}
-		}
-		b.sources[p] = *p.order - (*p.order-m.Order)/2
-	}
+	b.full = b.full || u.Messages >= g.messages || u.Messages > 0 && u.Bytes+u.Bytes/int64(u.Messages) > g.bytes
+	b.near = b.full || u.Messages > g.messages*3/4 || u.Bytes > g.bytes/4*3
 	return b
 }
 
@@ -81,35 +50,42 @@ func (e *Engine) relieve() {
 		case <-e.noTick:
 			return
 		}
-		for pause := lookEvery; pause > 0; pause = e.relieveOnce() {
+		pause, soon := lookEvery, 0
+		for pause > 0 {
 			timer.Reset(pause)
 			select {
 			case <-timer.C:
 			case <-e.noTick:
 				return
 			}
+			waiting, dropped := e.relieveOnce()
+			if dropped {
+				soon = 100 // the source goes on, and will be full again
+			}
+			switch {
+			case !waiting:
+				pause = 0
+			case soon > 0:
+				pause, soon = lookSoon, soon-1
+			default:
+				pause = lookEvery
+			}
 		}
 	}
 }
 
-// relieveOnce says when to look again, 0 when nothing waits.
-func (e *Engine) relieveOnce() (again time.Duration) {
-	b, waiting, soon := e.bounds(), false, false
-	for _, q := range e.running.Load().queues {
-		waits, dropped := q.relieve(b, e.clock.read())
+// relieveOnce tells whether something waits before a sink that drops, and whether it dropped of that.
+func (e *Engine) relieveOnce() (waiting, dropped bool) {
+	b := e.bounds()
+	for _, q := range e.allQueues() { // one whose sink was removed holds its source as well
+		waits, messages := q.relieve(b, e.clock.read())
 		waiting = waiting || waits
-		if len(dropped) > 0 {
-			soon = true
-			q.drop(dropped, "a source waits for them")
+		if len(messages) > 0 {
+			dropped = true
+			q.drop(messages, "a source waits for them")
 		}
 	}
-	switch {
-	case soon:
-		return lookSoon
-	case waiting:
-		return lookEvery
-	}
-	return 0
+	return waiting, dropped
 }
 
 // mayHold tells whether messages in the queue are in flight until the sink has them or they are dropped.
@@ -123,21 +99,23 @@ func (q *queue) lingers(now time.Duration) bool {
 	return q.mayHold() && (!q.sick.IsZero() || now-q.oldest().at >= tooLong)
 }
 
+// relieve gives up the older half of what the sink does not have in hand, if there is need. Which messages hold the
+// source depends on how lanes took turns, so what is left may still do: then half of that goes next.
 func (q *queue) relieve(b bounds, now time.Duration) (waits bool, dropped []*Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.setup.Buffer.WhenFull == Block || !q.mayHold() {
 		return false, nil
 	}
-	if !q.lingers(now) {
+	if !b.near || !q.lingers(now) {
 		return true, nil
 	}
 	messages, _ := q.size()
-	for it := q.idleOldest(); it != nil; it = q.idleOldest() {
-		if !b.wants(it.m, len(dropped) < (messages+1)/2) {
+	for range (messages + 1) / 2 {
+		it := q.evict()
+		if it == nil {
 			break
 		}
-		q.evict()
 		dropped = append(dropped, it.m)
 		q.recycle(it)
 	}

@@ -43,13 +43,15 @@ func TestFullSourceAndDeadSink(t *testing.T) {
 		size   int64
 		sent   int
 		stalls bool
+		gone   bool // the sink is removed while the source is full
 	}{
-		{engine.Block, 0, 10, true},
-		{engine.DropOldest, 0, 100, false},
-		{engine.DropNewest, 0, 100, false},
-		{engine.DropNewest, 300, 100, false}, // the two it has are the oldest: the others could not be acknowledged
+		{engine.Block, 0, 10, true, false},
+		{engine.DropOldest, 0, 100, false, false},
+		{engine.DropOldest, 0, 100, false, true},
+		{engine.DropNewest, 0, 100, false, false},
+		{engine.DropNewest, 300, 100, false, false}, // the two it has are the oldest: the others could not be acknowledged
 	} {
-		t.Run(fmt.Sprint(c.policy, c.size), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.policy, c.size, c.gone), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				src := &bounded{feed: newFeed(), window: 10}
 				dead, live := &sink{accept: refuse(errAway)}, &sink{}
@@ -57,15 +59,22 @@ func TestFullSourceAndDeadSink(t *testing.T) {
 				e.Swap(t.Context(), engine.Set{Program: to("dead", "live"), Sources: map[string]engine.SourceSetup{"s": {Source: src}},
 					Sinks: map[string]engine.SinkSetup{"live": {Sink: live}, "dead": {Sink: dead, Buffer: engine.Buffer{MaxSize: c.size, WhenFull: c.policy}}}})
 				synctest.Wait()
-				for range 1000 {
+				for i := range 1000 {
 					for src.sent < 100 && !src.Full() {
 						src.sendNext()
 						synctest.Wait()
 					}
-					time.Sleep(10 * time.Millisecond)
+					if i == 0 && c.gone {
+						e.Swap(t.Context(), engine.Set{Program: to("live"), Sources: map[string]engine.SourceSetup{"s": {Source: src}},
+							Sinks: one("live", engine.SinkSetup{Sink: live})})
+					}
+					pass(10 * time.Millisecond)
 				}
-				synctest.Wait()
 				equal(t, "live", len(live.all()), c.sent)
+				if c.gone {
+					e.Stop(t.Context())
+					return
+				}
 				st := e.Stats().Sinks["dead"]
 				equal(t, "stalls", st.Stalls, c.stalls)
 				if kept := st.Queued.Messages; !c.stalls && (c.size == 0 && kept == 0 || kept+int(st.Dropped.Oldest+st.Dropped.Newest) != 100) {
@@ -91,7 +100,7 @@ func TestHangingSinkThatDropsLeavesRoom(t *testing.T) {
 			if !src.offer("t", fmt.Sprint(i)) {
 				t.Fatalf("no room for message %d", i)
 			}
-			time.Sleep(20 * time.Millisecond)
+			pass(20 * time.Millisecond)
 		}
 		equal(t, "live", len(live.all()), 400)
 		e.Stop(t.Context())

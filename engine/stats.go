@@ -124,7 +124,7 @@ func (q *queue) snapshot(b bounds) SinkStats {
 	s.Queued = q.max
 	s.Queued.Messages, s.Queued.Bytes = q.size()
 	s.Waiting = q.waiting
-	s.Stalls = (b.gate || len(b.sources) > 0) && q.lingers(q.engine.clock.read())
+	s.Stalls = b.full && q.lingers(q.engine.clock.read())
 	if q.disk != nil {
 		s.Disk = q.disk.snapshot()
 	}
